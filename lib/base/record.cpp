@@ -1,0 +1,41 @@
+#include "lib/base/record.h"
+
+namespace selfheal {
+
+const char* name_of(ValueReason reason) {
+  switch (reason) {
+    case ValueReason::none:
+      return "none";
+    case ValueReason::policy:
+      return "set by policy";
+    case ValueReason::caller_compares:
+      return "the caller compares with it";
+    case ValueReason::caller_tests_sign:
+      return "the caller tests the sign";
+    case ValueReason::caller_tests_null:
+      return "the caller tests for NULL";
+    case ValueReason::caller_tests_int:
+      return "the caller tests an int status";
+    case ValueReason::unused:
+      return "the caller does not use the result";
+    case ValueReason::fallback:
+      return "nothing could be told from the caller";
+  }
+  return "unknown";
+}
+
+const char* name_of(HealOutcome outcome) {
+  switch (outcome) {
+    case HealOutcome::none:
+      return "none";
+    case HealOutcome::healed:
+      return "healed";
+    case HealOutcome::left_to_die:
+      return "left to die";
+    case HealOutcome::eager:
+      return "recovered by unwinding";
+  }
+  return "unknown";
+}
+
+}  // namespace selfheal

@@ -1,0 +1,112 @@
+// What is written down: the payloads of the journal, and what the catalog keeps of them.
+//
+// These structs are a file format. They hold no pointers and no padding, every byte is written, and
+// their sizes are frozen below; a change needs a new store::format_version.
+#pragma once
+
+#include "lib/base/fault.h"
+#include "lib/base/module_id.h"
+#include "lib/base/types.h"
+
+namespace selfheal {
+
+inline constexpr unsigned max_frames = 32;
+inline constexpr unsigned max_record_modules = 12;
+inline constexpr u8 no_module = 0xff;
+
+// A module as a record names it. The name is for people only: nothing is ever matched by it.
+struct RecordModule {
+  ModuleId id;
+  char name[40];  // base name of the file, cut, always ended by NUL
+};
+
+// A code address that survives address-space randomisation: module + offset from the module's
+// load bias (so the offset equals the ELF virtual address). With module == no_module the offset is
+// the absolute address.
+struct CodeRef {
+  u64 offset;
+  u8 module;  // index into the record's modules
+  u8 reserved[7];
+};
+
+// The function a record speaks of.
+struct FunctionRef {
+  CodeRef entry;
+  u64 code_hash;  // XXH64 of its bytes as they are in the file (position-independent text is the
+                  // same in memory)
+  u32 size;       // bytes, of the part that holds the entry (not of a cold part)
+  u32 reserved;
+};
+
+struct FaultRecord {
+  u64 time_ns;  // CLOCK_REALTIME
+  u32 pid;
+  u32 tid;
+  Fault fault;
+  u8 instruction[15];
+  u8 instruction_size;  // 0 when the bytes could not be read
+  CodeRef site;  // the faulting instruction; for exec_violation the call or jump that led there,
+                 // where known
+  FunctionRef region;  // the function blame fell on; region.size == 0 when none could be blamed
+  u8 blamed_frame;     // index in frames[] of the blamed function; 0 is the innermost
+  u8 frame_count;
+  u8 module_count;
+  u8 in_cold_part;  // the site lies in a split-off cold part of the region
+  u32 reserved;
+  CodeRef frames[max_frames];  // [0] is the site, then return addresses outwards
+  RecordModule modules[max_record_modules];
+};
+
+// Why a virtualized return has the value it has.
+enum class ValueReason : u8 {
+  none = 0,
+  policy = 1,             // set by the user in the catalog
+  caller_compares = 2,    // the caller compares with this constant
+  caller_tests_sign = 3,  // the caller branches on the sign: -1
+  caller_tests_null = 4,  // the caller tests a full register for zero: NULL
+  caller_tests_int = 5,   // the caller tests an int for zero or not
+  unused = 6,             // the caller never looks at it: void
+  fallback = 7,           // nothing could be told
+};
+
+enum class HealOutcome : u8 {
+  none = 0,
+  healed = 1,  // rolled back, virtualized return made
+  left_to_die =
+      2,  // policy, breaker or an inner failure said no; the fault was given back to the process
+  eager = 3,  // recovered from a first fault by unwinding, without rollback
+};
+
+struct HealRecord {
+  u64 time_ns;
+  u32 pid;
+  u32 tid;
+  Fault fault;
+  CodeRef site;
+  FunctionRef region;
+  u64 value;         // what the caller got in rax
+  i32 error_number;  // errno it got, 0 when errno was left alone
+  u8 level;          // 0: the region is the faulting function's own; 1: its caller; ...
+  ValueReason reason;
+  HealOutcome outcome;
+  u8 module_count;
+  u64 duration_ns;  // fault seen to running again in the caller
+  u64 bytes_rolled_back;
+  u32 actions_undone;        // compensations run: frees, closes, unlocks, ...
+  u32 irrevocable;           // system calls whose effect could not be undone
+  u32 irrevocable_calls[8];  // the first of them, by number
+  CodeRef return_address;
+  RecordModule modules[max_record_modules];
+};
+
+static_assert(sizeof(RecordModule) == 64);
+static_assert(sizeof(CodeRef) == 16);
+static_assert(sizeof(FunctionRef) == 32);
+static_assert(sizeof(Fault) == 168);
+static_assert(sizeof(FaultRecord) == 1536);
+static_assert(sizeof(HealRecord) == 1088);
+
+const char* name_of(ValueReason reason);
+const char* name_of(HealOutcome outcome);
+
+}  // namespace selfheal

@@ -1,0 +1,21 @@
+// The general-purpose register file in the processor's own numbering, so that the encoding of an
+// instruction indexes it directly (Intel SDM vol. 2, 2.1.5, table 2-2).
+#pragma once
+
+#include "lib/base/types.h"
+
+namespace selfheal {
+
+enum Gpr : u8 { rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15 };
+
+inline constexpr unsigned gpr_count = 16;
+
+struct Registers {
+  u64 gpr[gpr_count];
+  u64 rip;
+  u64 rflags;
+};
+
+static_assert(sizeof(Registers) == 18 * 8);
+
+}  // namespace selfheal
