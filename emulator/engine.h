@@ -1,0 +1,69 @@
+// The engine's interface to the runtime: set it up, run one activation of a region, take a fault.
+#pragma once
+
+#include <signal.h>
+#include <ucontext.h>
+
+#include "emulator/thread.h"
+
+namespace selfheal::emulator {
+
+// Why an activation ended. In every case `thread.guest` is exact: loading it into the processor and
+// jumping to guest.rip continues the program as if it had never been in the engine.
+enum class Stop : u8 {
+  returned,  // the region returned to its caller
+  left,      // control went elsewhere: longjmp, an exception's landing pad, another stack
+  fault,  // guest.rip is the faulting instruction, nothing of it has happened; thread.fault tells
+  return_mismatch,  // the return address on the stack is not the one at entry
+  unsupported,      // guest.rip is an instruction, or a call, that must run natively
+  log_full,         // the undo log cannot take what the instruction at guest.rip writes
+  budget,           // the instruction budget is used up
+};
+
+struct Outcome {
+  Stop stop;
+  u64 instructions;    // interpreted in this activation
+  const char* reason;  // for unsupported: a constant string that says what
+};
+
+// What the engine asks of its surroundings. All may be called at any point of a region's run.
+struct Config {
+  // Copies the code bytes at `address` as they were before our patches. Reading may fault.
+  void (*original_bytes)(u64 address, u8* buffer, u64 size);
+  // Is there code the processor would execute? Cheap and conservative: false means "run natively".
+  bool (*executable)(u64 address);
+  // Text of libselfheal itself: calls into it are made natively.
+  u64 own_text_begin;
+  u64 own_text_end;
+  u64 code_size;           // bytes of generated code
+  u64 block_memory;        // bytes of decoded blocks
+  u64 instruction_budget;  // per activation; 0: none
+  void (*run)();           // the runtime's function the enter trampoline calls (see thread.h)
+};
+
+// Once per process, before any thread attaches. False: no engine (the reason in `why`).
+bool start(const Config& config, const char*& why);
+bool started();
+
+// Address to put into the thread-local `enter_target` of threads that may enter the engine.
+u64 enter_trampoline();
+
+// Interprets from thread.guest until something of Stop happens. The caller has filled entry_sp,
+// return_address and attached the log. Runs on the engine's stack, the guest's vectors live.
+Outcome run(Thread& thread);
+
+// From a signal handler: is this fault the guest's, of the thread's current activation? Then fills
+// thread.fault, and changes `context` so that resuming it makes run() return Stop::fault; true.
+bool take_fault(int signal, const siginfo_t& info, ucontext_t& context);
+
+// Jumps out of the signal handler to the same place without resuming `context`: needs no
+// rt_sigreturn. Only after take_fault said yes.
+[[noreturn]] void resume_without_sigreturn(const ucontext_t& context);
+
+// Code at [begin, end) is gone or changed: decoded blocks of it are dropped.
+void forget_code(u64 begin, u64 end);
+
+// In a fork child: private copies of what the mappings share.
+bool after_fork();
+
+}  // namespace selfheal::emulator

@@ -1,0 +1,70 @@
+// The engine's state of one thread, and the way in and out of a region.
+//
+//   caller (native)                          engine (own stack, guest's registers in `guest`)
+//   ───────────────                          ─────────────────────────────────────────────
+//   call R ──► R: jmp stub
+//              stub: push index
+//                    jmp *%fs:enter_target ──► enter trampoline: GPRs, flags → guest; switch stack
+//                                                └► run_region(): checkpoint, interpret, decide
+//   R's caller, or wherever the guest is  ◄────── leave trampoline: guest → GPRs, flags; jmp
+//   *%fs:rip
+//
+// Vector, mask, x87 registers and MXCSR are not part of `guest`: they stay live in the processor
+// while the engine runs, which is therefore built with -mgeneral-regs-only. Generated code reaches
+// this struct as %fs:constant: it lies in the static TLS block, at the same distance from every
+// thread's pointer (ELF TLS, initial-exec model), and the guest's FS base is never changed.
+#pragma once
+
+#include "emulator/undo_log.h"
+#include "lib/base/fault.h"
+#include "lib/base/registers.h"
+#include "lib/base/types.h"
+
+namespace selfheal::emulator {
+
+// Where the engine goes on after a guest access faulted: its own callee-saved registers.
+struct Escape {
+  u64 rbx, rbp, r12, r13, r14, r15, rsp, rip;
+};
+
+enum class ThreadState : u8 {
+  absent,   // no engine memory: regions run natively
+  idle,     // ready to enter a region
+  running,  // interpreting guest code
+  native,   // inside a modelled or native call made for the guest: a fault there is not the guest's
+};
+
+struct Thread {
+  Registers guest;
+  u64 host_sp;       // a thunk's way back to the engine's stack
+  u64 stack_top;     // of the engine's stack, 16-byte aligned
+  u64 region_index;  // what the stub pushed
+  u64 run;           // address of the C++ function the enter trampoline calls
+  ThreadState state;
+  bool escaped;          // set by take_fault
+  u64 entry_sp;          // guest rsp at region entry: [entry_sp] holds the return address
+  u64 return_address;    // as it was at entry
+  Registers checkpoint;  // of the region's entry
+  u32 checkpoint_mxcsr;
+  u16 checkpoint_x87_control;
+  Escape escape;
+  Fault fault;  // what take_fault or an explicit check saw
+  UndoLog log;
+  u64 memory;  // one mapping: engine stack, undo log, scratch block, vector save area
+  u64 memory_size;
+  void* scratch;  // the interpreter's own per-thread data
+};
+
+// The calling thread's. Zero-initialised: state absent.
+extern thread_local constinit Thread this_thread;
+
+// Distance of this_thread from the thread pointer: the %fs displacement of its first byte.
+i32 thread_offset();
+
+// Maps the engine's memory of the calling thread and makes it idle. False: regions run natively on
+// this thread. Not for signal handlers. `log_size` in bytes.
+bool attach_thread(u64 log_size);
+// Gives the memory back. The thread must not be inside a region.
+void detach_thread();
+
+}  // namespace selfheal::emulator
