@@ -1,0 +1,43 @@
+// Walks a stopped thread's stack by DWARF call frame information.
+//
+// Made for a thread that has just faulted, so nothing on its stack is believed: each load is
+// checked against the thread's stack bounds, each frame must lie above the one before, each return
+// address must lie in executable code, and CFI tables are read through lib/image's checks. A bad
+// frame ends the walk; it never faults, allocates, locks or makes a system call. Usable in a signal
+// handler.
+#pragma once
+
+#include <span>
+
+#include "lib/base/record.h"
+#include "lib/base/registers.h"
+
+namespace selfheal::recover {
+
+// The thread's stack: [low, high). Loads outside are refused. `low` may be the stack pointer.
+struct StackBounds {
+  u64 low;
+  u64 high;
+};
+
+// One activation. frames[0] is where the thread stopped. frames[n].registers are what the caller
+// has right after frames[n-1] returns to it: rip is the return address, rsp is above it, and the
+// callee-saved registers are restored; the other registers are not known.
+struct Frame {
+  Registers registers;
+  u16 known;   // bit i: gpr[i] holds what the frame had
+  bool exact;  // rip is an instruction about to run (first frame, or interrupted by a signal), not
+               // a return address; look up functions at rip, else at rip - 1
+  u64 lookup_address() const { return exact ? registers.rip : registers.rip - 1; }
+};
+
+// The caller of `inner`. False at the outermost frame (undefined return address) and at any frame
+// that cannot be trusted.
+bool step(const Frame& inner, const StackBounds& bounds, Frame& outer);
+
+// Fills `frames` from the innermost outwards and returns how many; at least 1 (frames[0] is `start`
+// itself). When rip is not in executable code (a call or jump through a bad pointer), or is but has
+// no CFI and is entered by a call, the caller is taken from [rsp].
+unsigned unwind(const Registers& start, const StackBounds& bounds, std::span<Frame> frames);
+
+}  // namespace selfheal::recover
