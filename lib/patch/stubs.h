@@ -1,0 +1,65 @@
+// The code a patched entry jumps to, one cell a region, in memory within +-2 GiB of its function.
+//
+//   cell + 0    push $region_index            what enter_target is told
+//        + 5    jmp  *%fs:enter_target        thread-local: engine, or selfheal_enter_native
+//        + 16   the native path               see plan.h
+//
+// A cell, once written, is never changed or given to another region: a thread may be in it at any
+// time, and fork children share the pages. A child detaches its pools before its first write (it is
+// told by its pid, so a raw clone is noticed, too).
+//
+// Not thread-safe: the patcher holds its lock around everything but the lookups.
+#pragma once
+
+#include <array>
+
+#include "lib/base/code_memory.h"
+#include "lib/base/types.h"
+
+namespace selfheal::patch {
+
+inline constexpr u32 max_regions = 1024;
+inline constexpr u64 cell_size = 128;
+inline constexpr u64 native_offset = 16;
+
+class Stubs {
+ public:
+  constexpr Stubs() = default;
+
+  // `enter_target_offset`: of the initial-exec TLS variable, from the thread pointer (negative).
+  void start(i32 enter_target_offset) { enter_target_offset_ = enter_target_offset; }
+
+  // A fresh cell from which [low, high) is in reach of rel32; 0 when there is none.
+  u64 allocate(u64 low, u64 high);
+
+  // Fills the cell; the native path may be empty.
+  void write(u64 cell, u32 region_index, const u8* native, u64 native_size);
+
+  // A cell for other code: `size` <= cell_size bytes, written as they are.
+  void write_raw(u64 cell, const u8* code, u64 size);
+
+  bool contains(u64 address) const;
+
+ private:
+  bool own_pools();
+
+  static constexpr unsigned max_pools = 8;
+  static constexpr u64 pool_size = 2 * max_regions * cell_size;
+
+  std::array<CodeMemory, max_pools> pools_{};
+  u32 pool_count_ = 0;
+  i32 enter_target_offset_ = 0;
+  u64 owner_pid_ = 0;
+};
+
+}  // namespace selfheal::patch
+
+extern "C" {
+// Where each region's native path is; 0: no such region. Read by selfheal_enter_native.
+extern selfheal::u64 selfheal_native_paths[selfheal::patch::max_regions];
+
+// The value `enter_target` has in a thread that has no engine. Entered by a cell's jump with
+// [rsp] = region index, [rsp+8] = return address; goes to the region's native path with the stack
+// as at the function's entry and every register and flag as they were.
+void selfheal_enter_native();
+}
