@@ -26,12 +26,20 @@ struct Outcome {
   const char* reason;  // for unsupported: a constant string that says what
 };
 
+// What lies at a code address.
+enum class CodeKind : u8 {
+  none,        // nothing the processor would execute, or nothing known: run natively
+  stable,      // a module's text: changes are announced through forget_code
+  may_change,  // executable memory that the program may write (JIT, trampolines on the stack):
+               // decoded again whenever its bytes differ
+};
+
 // What the engine asks of its surroundings. All may be called at any point of a region's run.
 struct Config {
   // Copies the code bytes at `address` as they were before our patches. Reading may fault.
   void (*original_bytes)(u64 address, u8* buffer, u64 size);
-  // Is there code the processor would execute? Cheap and conservative: false means "run natively".
-  bool (*executable)(u64 address);
+  // What kind of code is at `address`? Cheap and conservative. Asked when code is decoded only.
+  CodeKind (*code_kind)(u64 address);
   // Text of libselfheal itself: calls into it are made natively.
   u64 own_text_begin;
   u64 own_text_end;

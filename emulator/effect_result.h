@@ -1,0 +1,16 @@
+// What a model of a library function, or of a system call, tells the interpreter.
+#pragma once
+
+#include "lib/base/types.h"
+
+namespace selfheal::emulator {
+
+enum class EffectResult : u8 {
+  done,         // the effect is made and undoable; results are in guest.gpr. A model: the engine
+                // performs the function's `ret`. A system call: it goes on after the instruction.
+  interpret,    // a model declines (a NULL destination, an odd size): the function's own code runs
+  unsupported,  // nothing has happened; go native at this instruction
+  log_full,     // nothing has happened; the undo log cannot take it
+};
+
+}  // namespace selfheal::emulator
