@@ -1,0 +1,96 @@
+// What the probes tell the runtime, and what the runtime may ask of the probes.
+//
+//   kernel ──signal──► probes ──Hooks──► runtime        probes own the signal machinery and know
+//   application ─call─► probes ──Hooks──► runtime        nothing of journals, catalogs or engines
+//
+// Every hook may be null. Order in which one fatal signal is looked at:
+//
+//   1. a guarded call (below) of this thread is running: it returns false, nobody else is asked
+//   2. thread_fault       synchronous signals only: the engine's own faults, patched int3s
+//   3. the application's  its handler runs with the semantics it asked for; `prepare` before it,
+//      handler            `commit` when the process then ends because of it
+//   4. fault              nobody handled it: record, report; or change the context and resume
+//   5. death              same signal, same siginfo, same registers in the core
+//
+// All hooks of 2-4 run in a signal handler, on the thread's own alternate stack
+// (alternate_stack_size below) where it has one; application signals are not blocked. errno is kept
+// by the caller.
+#pragma once
+
+#include <signal.h>
+#include <ucontext.h>
+
+#include "lib/base/fault.h"
+#include "lib/base/types.h"
+
+namespace selfheal::probes {
+
+// An interrupted thread. Changing `context` changes what it goes on with when it is resumed.
+struct SignalContext {
+  int signal;
+  siginfo_t* info;
+  ucontext_t* context;
+};
+
+enum class Verdict : u8 { die, resume };
+
+struct Hooks {
+  // A synchronous signal (si_code > 0), before anybody else is asked. True: the context is as
+  // wanted, go on with it. Only a thread in the engine, or an int3 of ours, has a reason to say so.
+  bool (*thread_fault)(SignalContext&) = nullptr;
+
+  // A fault nobody handles. `die`: the process ends as it would have ended without us.
+  Verdict (*fault)(const Fault&, SignalContext&) = nullptr;
+
+  // The application's own handler is about to run. The runtime makes a record ready (in memory of
+  // this thread: it is replaced by the thread's next one) and returns a token for it, or null.
+  // Most tokens are never heard of again: the handler recovered and there was no fault.
+  void* (*prepare)(const Fault&, SignalContext&) = nullptr;
+
+  // The process is ending because of the fault behind `token`: the handler raised the signal again
+  // with the default action, left by exit or abort, or faulted itself. At most once for a token,
+  // possibly on another thread than the one that prepared it.
+  void (*commit)(void* token) = nullptr;
+
+  // On the new thread, before its start routine; and when it ends, after nearly all thread-local
+  // destructors. Not called for the thread that ran `install`, nor for threads made behind
+  // pthread_create's back (raw clone, dlsym(RTLD_NEXT)): those have no alternate stack either.
+  void (*thread_started)() = nullptr;
+  void (*thread_ending)() = nullptr;
+
+  // A blocking call is about to be made by this thread and the word given to `watch_generation` has
+  // a value not seen before by this process. Called once a value, in ordinary context.
+  void (*progress)() = nullptr;
+
+  // In a child, before fork returns. Not called for vfork.
+  void (*fork_child)() = nullptr;
+
+  // A seccomp filter or PR_SET_MDWE is in force from now on: probes/sandbox.h says what is left.
+  void (*filter_installed)() = nullptr;
+};
+
+// Puts the handlers in place and gives the calling thread its alternate stack. Called once, by the
+// constructor, before other threads exist. False: nothing was installed (no memory).
+bool install(const Hooks& hooks);
+
+// From now on SIGTRAP is ours as well (entry patches by int3), and stripped from masks.
+bool watch_traps();
+
+// Blocking calls load this word and compare it with the last value seen: one load and one branch.
+// The word must stay readable for ever. Null: stop watching.
+void watch_generation(const u64* word);
+
+// Blocking calls this thread has made so far: a thread whose count stands still is not waiting.
+u64 progress_count();
+
+// True in a vfork child, which shares its parent's memory: do not record, do not roll back.
+bool in_vfork_child();
+
+// Calls function(argument); false when it faulted. Then nothing it held is released: for code that
+// reads and computes, such as unwinding a stack that may be corrupt. Any thread, any context,
+// nesting allowed.
+bool guarded(void (*function)(void*), void* argument);
+
+inline constexpr u64 alternate_stack_size = 64 * 1024;
+
+}  // namespace selfheal::probes
