@@ -1,0 +1,160 @@
+#include "lib/report/sentence.h"
+
+#include <csignal>
+
+#include "lib/report/operands.h"
+
+namespace selfheal::report {
+namespace {
+
+// Page-fault error code, Intel SDM vol. 3, 4.7.
+constexpr u64 page_was_present = 1;
+
+constexpr u8 general_protection = 13;
+constexpr u8 page_fault = 14;
+
+const char* access_verb(Access access) {
+  switch (access) {
+    case Access::read:
+      return "read from ";
+    case Access::write:
+      return "wrote to ";
+    case Access::execute:
+      return "jumped to ";
+    case Access::none:
+      break;
+  }
+  return "accessed ";
+}
+
+void say_null(const Fault& fault, Text& out) {
+  out << access_verb(fault.access);
+  if (fault.address == 0) {
+    out << "a NULL pointer";
+    return;
+  }
+  out << "address 0x";
+  out.hex(fault.address) << ", a NULL pointer plus ";
+  out.decimal(fault.address);
+}
+
+void say_wild(const Fault& fault, Text& out) {
+  out << access_verb(fault.access) << "address 0x";
+  out.hex(fault.address);
+  if (fault.trap == general_protection) {
+    out << ", which no address space has (not canonical)";
+  } else if (fault.trap != page_fault) {
+    out << ", where it must not";
+  } else if ((fault.error_code & page_was_present) == 0) {
+    out << ", where nothing is mapped";
+  } else {
+    out << ", which its memory protection forbids";
+  }
+}
+
+void say_divide(const Fault& fault, const u8* bytes, u64 size, Text& out) {
+  switch (divisor_of(bytes, size, fault.registers)) {
+    case Divisor::zero:
+      out << "divided an integer by zero";
+      return;
+    case Divisor::not_zero:
+      out << "divided integers with a quotient too large for its register";
+      return;
+    case Divisor::unknown:
+      out << "divided an integer by zero, or with a quotient too large for its register";
+      return;
+  }
+}
+
+void say_illegal(const u8* bytes, u64 size, Text& out) {
+  if (size >= 2 && bytes[0] == 0x0f && bytes[1] == 0x0b) {
+    out << "reached ud2, the compiler's mark for code that must never run";
+  } else {
+    out << "executed an instruction this processor does not have";
+  }
+}
+
+void say_bus(const Fault& fault, Text& out) {
+  out << access_verb(fault.access) << "address 0x";
+  out.hex(fault.address);
+  switch (fault.code) {
+    case BUS_ADRALN:
+      out << ", which is not aligned as the instruction needs it";
+      break;
+    case BUS_ADRERR:
+      out << ", beyond the end of a mapped file";
+      break;
+    case BUS_MCEERR_AR:
+    case BUS_MCEERR_AO:
+      out << ", where the memory hardware is broken";
+      break;
+    default:
+      out << ", which could not be delivered (bus error)";
+      break;
+  }
+}
+
+void say_floating_point(const Fault& fault, Text& out) {
+  out << "raised a floating-point exception it had unmasked";
+  switch (fault.code) {
+    case FPE_FLTDIV:
+      out << " (division by zero)";
+      break;
+    case FPE_FLTOVF:
+      out << " (overflow)";
+      break;
+    case FPE_FLTUND:
+      out << " (underflow)";
+      break;
+    case FPE_FLTRES:
+      out << " (inexact result)";
+      break;
+    case FPE_FLTINV:
+      out << " (invalid operation)";
+      break;
+    default:
+      break;
+  }
+}
+
+}  // namespace
+
+void say_fault(const Fault& fault, const u8* bytes, u64 size, Text& out) {
+  switch (fault.kind) {
+    case FaultKind::null_access:
+      say_null(fault, out);
+      return;
+    case FaultKind::wild_access:
+      say_wild(fault, out);
+      return;
+    case FaultKind::divide:
+      say_divide(fault, bytes, size, out);
+      return;
+    case FaultKind::illegal_instruction:
+      say_illegal(bytes, size, out);
+      return;
+    case FaultKind::bus:
+      say_bus(fault, out);
+      return;
+    case FaultKind::floating_point:
+      say_floating_point(fault, out);
+      return;
+    case FaultKind::exec_violation:
+      out << "jumped to address 0x";
+      out.hex(fault.address) << ", which is not executable code";
+      return;
+    case FaultKind::stack_exhaustion:
+      out << "ran out of stack: it touched the guard area at 0x";
+      out.hex(fault.address);
+      return;
+    case FaultKind::other_signal:
+      out << "was sent a fatal signal by a process";
+      return;
+    case FaultKind::none:
+      break;
+  }
+  out << "had a fault of an unknown kind (";
+  out.decimal(static_cast<u8>(fault.kind)) << ')';
+}
+
+}  // namespace selfheal::report
