@@ -1,0 +1,37 @@
+"""What /proc tells about a process."""
+
+import os
+
+
+def children(pid):
+    """Pids of the living children of a process."""
+    found = []
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as f:
+                fields = f.read().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid and fields[0] not in "ZX":
+            found.append(int(name))
+    return sorted(found)
+
+
+def mappings(pid):
+    """(permissions, name) of each mapping; empty when the process has gone."""
+    try:
+        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as f:
+            lines = [line.split(maxsplit=5) for line in f]
+    except OSError:
+        return []
+    return [(line[1], line[5].strip() if len(line) > 5 else "") for line in lines]
+
+
+def writable_and_executable(pid):
+    return [m for m in mappings(pid) if "w" in m[0] and "x" in m[0]]
+
+
+def maps_library(pid, name="libselfheal.so"):
+    return any(os.path.basename(path).startswith(name) for _, path in mappings(pid))
