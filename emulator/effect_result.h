@@ -9,7 +9,8 @@ enum class EffectResult : u8 {
   done,         // the effect is made and undoable; results are in guest.gpr. A model: the engine
                 // performs the function's `ret`. A system call: it goes on after the instruction.
   interpret,    // a model declines (a NULL destination, an odd size): the function's own code runs
-  unsupported,  // nothing has happened; go native at this instruction
+  unsupported,  // nothing has happened; go native at this instruction. What it was: model_name() or
+                // syscall_name()
   log_full,     // nothing has happened; the undo log cannot take it
 };
 

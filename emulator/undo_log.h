@@ -1,24 +1,34 @@
 // The undo log: what a region did, in order, so that it can be taken back.
 //
-//   memory ──►  ┌─────────┬─────────┬───────────┬─────────┬──── free ────┐
-//               │ bytes   │ bytes   │ action    │ bytes   │              │
-//               │ @a, old │ @b, old │ free(p)   │ @p, old │              │
-//               └─────────┴─────────┴───────────┴─────────┴──────────────┘
-//   rollback    ◄──────────────── newest first ─────────────────────────
+//   memory ──► ┌───────┬───────┬─────────┬───────┬──── free ────┬──────────┬──────────┐
+//              │ bytes │ bytes │ action  │ bytes │              │ deferred │ deferred │
+//              │@a, old│@b, old│ free(p) │@p, old│              │ close(7) │ free(q)  │
+//              └───────┴───────┴─────────┴───────┴──────────────┴──────────┴──────────┘
+//   rollback   ◄──────────── newest first ───────                          oldest last
+//                                             commit   ────── oldest first: from the end ──
 //
 // Bytes and actions share one log because their order matters: the bytes written into a fresh heap
 // chunk go back before the chunk is freed. A record ends in its own header, so that the log can be
-// walked backwards. What must not happen before the region is sure to succeed (free, close, munmap)
-// is deferred: a second list, run at commit, dropped at rollback.
+// walked backwards. What must not happen before the region is sure to succeed (free, munmap) is
+// deferred: a second list that grows from the end of the memory, run at commit, dropped at
+// rollback.
+//
+// Records, in words of 8 bytes, lowest address first:
+//   bytes    old contents (padded to a word) · address · size
+//   action   previous action's record · c · b · a · 1<<32 | action
 //
 // One log per thread, used only by its thread. No lock, no allocation, no libc on the saving path;
 // the memory is given by the owner and touched only as it fills. Saving reads guest memory and so
 // may fault: nothing has been appended then, and the fault is the guest's own (see take_fault).
+// The technique is the undo half of write-ahead logging (ARIES, Mohan et al. 1992, section 1.1).
 #pragma once
 
 #include "lib/base/types.h"
 
 namespace selfheal::emulator {
+
+struct Thread;
+struct ActionRecord;
 
 // Compensations, run at rollback, newest first. See actions.h for what each does.
 enum class Action : u32;
@@ -33,8 +43,10 @@ struct RollbackResult {
 
 class UndoLog {
  public:
-  // Takes `size` bytes of zero memory at `memory`; the owner keeps and unmaps it.
-  void attach(u64 memory, u64 size);
+  // Takes `size` bytes of zero memory at `memory`; the owner keeps and unmaps it. With `owner`, the
+  // thread whose log this is, a restoring write that faults (somebody unmapped the page since) is
+  // survived and counted as failed; without, it is a fault like any other.
+  void attach(u64 memory, u64 size, Thread* owner = nullptr);
   bool attached() const { return limit_ != 0; }
 
   // Before a store: keeps the `size` bytes at `address`. False: the log is full, nothing was kept.
@@ -52,49 +64,70 @@ class UndoLog {
     u64* record = pointer_to<u64>(cursor_);
     record[0] = old;
     record[1] = address;
-    record[2] = sizeof(T);  // tag of a bytes record: kind 0 in the high half
+    record[2] = sizeof(T);  // the header of a bytes record: kind 0 in the high half
     cursor_ += 3 * sizeof(u64);
     return true;
   }
 
+  // Room for one more action, or for a save of at most `size` bytes? For what cannot be taken back
+  // once it has been done but not logged: ask first, do it, then log it.
+  bool room(u64 size = 0) const { return cursor_ + size + 3 * action_size <= limit_; }
+
   [[nodiscard]] bool action(Action action, u64 a, u64 b = 0, u64 c = 0);
-  // Takes back the newest action that equals this one, when it is no longer needed (a lock released
-  // inside the region that took it). False when there is none.
+  // Takes back the newest action that equals this one, when it is no longer needed (a descriptor
+  // closed inside the region that opened it). False when there is none.
   bool cancel(Action action, u64 a);
+  // Is there such an action, newest first? Its b (the kind of a lock, say) in `b`.
+  bool find(Action action, u64 a, u64* b = nullptr) const;
 
   [[nodiscard]] bool defer(Deferred effect, u64 a, u64 b = 0);
+  // Is this held back? Exact among the newest 256; beyond those a filter may let one be missed.
   bool deferred(Deferred effect, u64 a) const;
-  // Runs what is deferred now: before a call that may block or that shows our state to others.
+  // Before a call that may block: runs now what somebody else may be waiting for (closes), each
+  // counted as irrevocable. Frees and unmaps stay held back: nobody waits for those, and a pointer
+  // that a rollback brings back must still point to something.
   void run_deferred();
 
   void note_irrevocable(u32 system_call);
   u32 irrevocable() const { return irrevocable_; }
   const u32* irrevocable_calls() const { return irrevocable_calls_; }  // the first 8
 
-  bool empty() const { return cursor_ == start_ && deferred_count_ == 0 && irrevocable_ == 0; }
-  u64 used() const { return cursor_ - start_; }
+  bool empty() const { return cursor_ == start_ && limit_ == end_ && irrevocable_ == 0; }
+  u64 used() const { return (cursor_ - start_) + (end_ - limit_); }
 
-  // Puts every byte back and runs the actions, newest first; drops what was deferred.
+  // Puts every byte back and runs the actions, newest first; drops what was deferred. The guest's
+  // vector registers are not preserved (nobody needs them after a rollback).
   RollbackResult rollback();
-  // Forgets what was kept; runs what was deferred.
+  // Forgets what was kept; runs what was deferred. The guest's vector registers are preserved.
+  // The count of irrevocable calls is forgotten by both: read it before.
   void commit();
 
  private:
-  static constexpr u32 max_deferred = 512;
   struct DeferredEffect {
     Deferred effect;
-    u32 reserved;
+    u32 done;
     u64 a;
     u64 b;
   };
+  struct Replay;
 
+  static constexpr u64 action_size = 5 * sizeof(u64);
+  static constexpr u64 filter_bits = 4096;
+
+  static void replay(void* state);
+  ActionRecord* newest(Action action, u64 a) const;
+  bool touches(u64 begin, u64 end) const;
   void clear();
 
   u64 start_ = 0;
-  u64 cursor_ = 0;
-  u64 limit_ = 0;
-  DeferredEffect* deferred_ = nullptr;  // at the end of the memory
-  u32 deferred_count_ = 0;
+  u64 cursor_ = 0;       // end of the newest record
+  u64 limit_ = 0;        // begin of the newest deferred effect
+  u64 end_ = 0;          // end of the oldest deferred effect
+  u64 last_action_ = 0;  // address of the newest action record; 0: none
+  u64 high_water_ = 0;   // the most `used()` since the memory was last given back
+  u64* filter_ = nullptr;
+  Thread* owner_ = nullptr;
+  u32 observable_ = 0;  // deferred effects that run_deferred would run
   u32 irrevocable_ = 0;
   u32 irrevocable_calls_[8] = {};
 };
