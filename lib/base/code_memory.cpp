@@ -52,6 +52,16 @@ long map_execute_view(u64 near, u64 size, int fd) {
   return -1;
 }
 
+long map_writer_view(u64 size, int fd) {
+  const long at = map_view(0, size, PROT_READ | PROT_WRITE, 0, fd);
+  if (!syscall_failed(at) &&
+      syscall_failed(raw_syscall(SYS_madvise, static_cast<u64>(at), size, MADV_DONTFORK))) {
+    raw_syscall(SYS_munmap, static_cast<u64>(at), size);
+    return -1;
+  }
+  return at;
+}
+
 }  // namespace
 
 bool CodeMemory::map(u64 near, u64 size) {
@@ -60,8 +70,7 @@ bool CodeMemory::map(u64 near, u64 size) {
     return false;
   }
   const long execute = map_execute_view(near, size, fd);
-  const long write =
-      syscall_failed(execute) ? -1 : map_view(0, size, PROT_READ | PROT_WRITE, 0, fd);
+  const long write = syscall_failed(execute) ? -1 : map_writer_view(size, fd);
   raw_syscall(SYS_close, static_cast<u64>(fd));
   if (syscall_failed(write)) {
     if (!syscall_failed(execute)) {
@@ -77,8 +86,10 @@ bool CodeMemory::map(u64 near, u64 size) {
 }
 
 void CodeMemory::unmap() {
-  if (size_ != 0) {
+  if (write_ != 0) {
     raw_syscall(SYS_munmap, write_, size_);
+  }
+  if (size_ != 0) {
     raw_syscall(SYS_munmap, execute_, size_);
   }
   write_ = execute_ = size_ = used_ = 0;
@@ -94,28 +105,32 @@ u64 CodeMemory::allocate(u64 size, u64 alignment) {
 }
 
 bool CodeMemory::detach() {
+  write_ = 0;  // not inherited; by now something else may be at its address
   const int fd = make_memfd(size_);
-  if (fd < 0) {
-    unmap();
-    return false;
-  }
   u64 copied = 0;
-  while (copied < used_) {
+  while (fd >= 0 && copied < used_) {
     const long n =
-        raw_syscall(SYS_pwrite64, static_cast<u64>(fd), write_ + copied, used_ - copied, copied);
+        raw_syscall(SYS_pwrite64, static_cast<u64>(fd), execute_ + copied, used_ - copied, copied);
     if (n <= 0) {
       break;
     }
     copied += static_cast<u64>(n);
   }
-  const bool ok = copied >= used_ &&
-                  !syscall_failed(map_view(write_, size_, PROT_READ | PROT_WRITE, MAP_FIXED, fd)) &&
+  const long write = fd >= 0 && copied >= used_ ? map_writer_view(size_, fd) : -1;
+  const bool ok = !syscall_failed(write) &&
                   !syscall_failed(map_view(execute_, size_, PROT_READ | PROT_EXEC, MAP_FIXED, fd));
-  raw_syscall(SYS_close, static_cast<u64>(fd));
-  if (!ok) {
-    unmap();
+  if (fd >= 0) {
+    raw_syscall(SYS_close, static_cast<u64>(fd));
   }
-  return ok;
+  if (ok) {
+    write_ = static_cast<u64>(write);
+    return true;
+  }
+  if (!syscall_failed(write)) {
+    raw_syscall(SYS_munmap, static_cast<u64>(write), size_);
+  }
+  used_ = size_;
+  return false;
 }
 
 }  // namespace selfheal

@@ -8,8 +8,10 @@
 //      └────────────────────────┘
 //
 // Both views are made up front (a sandbox may refuse PROT_EXEC later) and pages cost memory only
-// once written. The pages are shared with a fork child, so the child must call `detach` before it
-// writes: it replaces both views, at the same addresses, by a private copy of what is in use.
+// once written. A fork child shares the pages, but does not get the writer view (MADV_DONTFORK): a
+// worker that was broken into must not be able to change code its parent runs. So the child must
+// call `detach` before it writes: it replaces the execute view, at the same address, by a private
+// copy of what is in use, and makes a new writer view.
 //
 // Not thread-safe: callers serialise `allocate`. Nothing here uses malloc or errno.
 #pragma once
@@ -48,7 +50,8 @@ class CodeMemory {
   u64 base() const { return execute_; }
   u64 size() const { return size_; }
 
-  // In a fork child: see the head of the file. False: the views are unusable and now unmapped.
+  // In a fork child: see the head of the file. False: what is there stays and can be executed, but
+  // nothing can be written or allocated any more.
   bool detach();
 
  private:

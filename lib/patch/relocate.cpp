@@ -48,11 +48,19 @@ Refusal move_branch(const ZydisDecodedInstruction& i, const u8* bytes, u64 next,
     case ZYDIS_CATEGORY_COND_BR:
       break;
     default:
-      return Refusal::immovable;  // xbegin
+      return Refusal::immovable;
   }
-  if (i.opcode >= 0xe0 && i.opcode <= 0xe3) {  // loopne, loope, loop, jrcxz
-    to.bytes(bytes, i.length - 1u);            // 67 counts in ecx
-    to.byte(2);                                // taken: over the short jump, to the long one
+  const bool is_jcc = i.encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
+                      ((i.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && (i.opcode & 0xf0) == 0x70) ||
+                       (i.opcode_map == ZYDIS_OPCODE_MAP_0F && (i.opcode & 0xf0) == 0x80));
+  const bool counts = i.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && i.opcode >= 0xe0 &&
+                      i.opcode <= 0xe3;  // loopne, loope, loop, jrcxz
+  if (!is_jcc && !counts) {
+    return Refusal::immovable;  // xbegin
+  }
+  if (counts) {
+    to.bytes(bytes, i.length - 1u);  // 67 counts in ecx
+    to.byte(2);                      // taken: over the short jump, to the long one
     to.byte(0xeb);
     const unsigned skip = to.size();
     to.byte(0);

@@ -51,3 +51,21 @@ TEST_CASE("a fork child that detaches does not change its parent's code") {
   CHECK(call(at) == 1);
   memory.unmap();
 }
+
+TEST_CASE("a fork child is not given the writer view of its parent's code") {
+  CodeMemory memory;
+  REQUIRE(memory.map(0, 16 * page_size));
+  const u64 at = memory.allocate(6);
+  emit_return(memory, at, 1);
+  const pid_t child = fork();
+  if (child == 0) {
+    // write() reports an unmapped buffer as EFAULT instead of a signal.
+    int ends[2];
+    const bool ok = pipe(ends) == 0 && write(ends[1], memory.writable(at), 1) == -1;
+    _exit(ok && call(at) == 1 ? 0 : 1);
+  }
+  int status = -1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  memory.unmap();
+}
