@@ -10,7 +10,7 @@ namespace selfheal::image {
 
 enum class ElfFileProblem : u8 {
   none = 0,
-  cannot_open,  // errno says why
+  cannot_open,  // see error_number
   not_elf,      // a script, or something else
   damaged,      // an ELF header, but tables that do not fit into the file
 };
@@ -20,6 +20,7 @@ inline constexpr unsigned max_needed = 32;
 
 struct ElfFile {
   ElfFileProblem problem;
+  i32 error_number;  // of open, fstat or mmap
   bool is_64_bit;
   u16 machine;           // EM_X86_64 = 62, ...
   u16 type;              // ET_EXEC, ET_DYN, ...

@@ -62,8 +62,8 @@ bool locate_module(u64 address, Module& module);
 // True when the address lies in an executable segment of a loaded module.
 bool executable(u64 address);
 
-// The base name of the module's file as the dynamic linker knows it; for the program itself the
-// DT_SONAME or "program". Never used to match anything.
+// The base name of the module's file as the dynamic linker knows it; for the program itself of the
+// name it was executed by. For people only.
 const char* base_name(const Module& module);
 
 // What blame passes over: libc and its companions, ld.so, the vdso, libstdc++, libgcc_s (and their

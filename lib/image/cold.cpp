@@ -1,0 +1,210 @@
+// Whose is this split-off part?
+//
+//   hot:   ...                      .text.unlikely:
+//          test rax, rax            hot.cold:  (own FDE, frame already set up)
+//          je  hot.cold ──────────►    mov eax, [rax]      <- the fault
+//          ...            ◄────────── jmp hot+0x4c
+//
+// Stock binaries have no symbol to tell. But the one way into a part is a branch with a 32-bit
+// displacement out of its function, and x86 text can be searched for those at memory speed: every
+// four bytes are taken for a displacement and tested for landing in the part. What looks like a
+// branch may be the middle of another instruction, so a find counts only when decoding the function
+// it lies in, from its start, arrives there.
+#include <Zydis/Zydis.h>
+#include <emmintrin.h>
+
+#include "lib/image/function.h"
+#include "lib/image/reader.h"
+#include "lib/image/symbols.h"
+
+namespace selfheal::image {
+namespace {
+
+constexpr unsigned max_confirmations = 256;
+
+struct Decoder {
+  Decoder() { ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64); }
+
+  // False on bytes that are no instruction or lie outside the module's text.
+  bool decode(const Module& module, u64 address, u64 end) {
+    u8 bytes[ZYDIS_MAX_INSTRUCTION_LENGTH];
+    const u64 left = end - address;
+    const u64 size = left < sizeof bytes ? left : sizeof bytes;
+    return read_original(module, address, bytes, size) &&
+           ZYAN_SUCCESS(
+               ZydisDecoderDecodeInstruction(&decoder, nullptr, bytes, size, &instruction));
+  }
+
+  // Target of the direct branch just decoded at `address`; 0 for everything else.
+  u64 target(u64 address) const {
+    const auto category = instruction.meta.category;
+    const bool branch = category == ZYDIS_CATEGORY_COND_BR || category == ZYDIS_CATEGORY_UNCOND_BR;
+    return branch && instruction.raw.imm[0].is_relative
+               ? address + instruction.length + static_cast<u64>(instruction.raw.imm[0].value.s)
+               : 0;
+  }
+
+  ZydisDecoder decoder;
+  ZydisDecodedInstruction instruction;
+};
+
+bool reached_by_decoding(const Module& module, const Function& function, u64 instruction) {
+  Decoder decoder;
+  u64 at = function.start;
+  while (at < instruction && decoder.decode(module, at, function.end())) {
+    at += decoder.instruction.length;
+  }
+  return at == instruction;
+}
+
+// How control comes into [start, start + size) from other functions.
+class Entrances {
+ public:
+  Entrances(const Module& module, u64 start, u64 size, const Function& part)
+      : module_(module), start_(start), size_(static_cast<u32>(size)), part_(part) {
+    for (unsigned i = 0; i < module.segment_count; ++i) {
+      const Segment& segment = module.segments[i];
+      if ((segment.flags & (PF_X | PF_R)) == (PF_X | PF_R)) {
+        scan(segment);
+      }
+    }
+  }
+
+  bool called = false;
+  bool address_taken = false;
+  bool branched_conditionally = false;
+  bool has_parent = false;
+  Function parent{};
+
+ private:
+  void scan(const Segment& segment) {
+    const __m128i sign = _mm_set1_epi32(static_cast<int>(0x80000000));
+    const __m128i limit = _mm_xor_si128(_mm_set1_epi32(static_cast<int>(size_)), sign);
+    const __m128i lanes = _mm_set_epi32(12, 8, 4, 0);
+    u64 at = segment.start + 2;  // two bytes of opcode in front
+    for (; at + 20 <= segment.end; at += 16) {
+      for (unsigned shift = 0; shift < 4; ++shift) {
+        const u64 position = at + shift;
+        const __m128i displacements = _mm_loadu_si128(pointer_to<const __m128i>(position));
+        const __m128i base =
+            _mm_set1_epi32(static_cast<int>(static_cast<u32>(position + 4 - start_)));
+        const __m128i offsets = _mm_add_epi32(_mm_add_epi32(displacements, base), lanes);
+        const __m128i hits = _mm_cmplt_epi32(_mm_xor_si128(offsets, sign), limit);
+        unsigned mask = static_cast<unsigned>(_mm_movemask_ps(_mm_castsi128_ps(hits)));
+        for (; mask != 0; mask &= mask - 1) {
+          consider(position + 4 * static_cast<unsigned>(__builtin_ctz(mask)));
+        }
+      }
+    }
+    for (; at + 4 <= segment.end; ++at) {
+      i32 displacement;
+      std::memcpy(&displacement, pointer_to<const void>(at), sizeof displacement);
+      if (at + 4 + static_cast<u64>(i64{displacement}) - start_ < size_) {
+        consider(at);
+      }
+    }
+  }
+
+  // The four bytes at `displacement` could be a branch into the range.
+  void consider(u64 displacement) {
+    const u8 before = *pointer_to<const u8>(displacement - 1);
+    const u8 opcode = *pointer_to<const u8>(displacement - 2);
+    if (part_.holds(displacement)) {
+      return;
+    }
+    if (opcode == 0x8d && (before & 0xc7) == 0x05) {  // lea reg, [rip + displacement]
+      address_taken = true;
+      return;
+    }
+    const bool call = before == 0xe8;
+    const bool conditional = opcode == 0x0f && (before & 0xf0) == 0x80;
+    const u64 instruction = displacement - (conditional ? 2 : 1);
+    if ((!call && !conditional && before != 0xe9) || confirmations_ == max_confirmations) {
+      return;
+    }
+    ++confirmations_;
+    Function from;
+    if (!find_function(module_, instruction, from) ||
+        !reached_by_decoding(module_, from, instruction)) {
+      return;
+    }
+    called = called || call;
+    branched_conditionally = branched_conditionally || conditional;
+    if (!call && (!has_parent || (parent.cold && !from.cold))) {
+      has_parent = true;
+      parent = from;
+    }
+  }
+
+  const Module& module_;
+  u64 start_;
+  u32 size_;
+  const Function& part_;
+  unsigned confirmations_ = 0;
+};
+
+// The function in whose middle the part's own branches end.
+bool jumps_back_into(const Module& module, const Function& part, Function& parent) {
+  Decoder decoder;
+  for (u64 at = part.start; at < part.end() && decoder.decode(module, at, part.end());
+       at += decoder.instruction.length) {
+    const u64 target = decoder.target(at);
+    if (target != 0 && !part.holds(target) && find_function(module, target, parent) &&
+        parent.start != target && !parent.cold) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool parent_by(const Entrances& entrances, const Module& module, const Function& part,
+               Function& parent) {
+  if (entrances.called) {
+    return false;
+  }
+  if (entrances.has_parent && !entrances.parent.cold) {
+    parent = entrances.parent;
+    return true;
+  }
+  return jumps_back_into(module, part, parent);
+}
+
+}  // namespace
+
+bool parent_of_cold(const Module& module, const Function& part, Function& parent) {
+  return parent_by(Entrances(module, part.start, part.size, part), module, part, parent);
+}
+
+bool find_owner(const Module& module, u64 address, Function& owner, bool& in_cold_part) {
+  in_cold_part = false;
+  Function function;
+  if (!find_function(module, address, function)) {
+    owner = function;
+    return false;
+  }
+  owner = function;
+  if (function.signal_frame) {
+    return true;
+  }
+  if (!function.cold) {
+    // A part that runs before its function has set up a frame looks like any function. It has no
+    // name of its own, nobody calls it or takes its address, and a condition decides to enter it.
+    Symbol symbol;
+    if (symbol_at(module, function.start, symbol) && symbol.address == function.start) {
+      return true;
+    }
+    const Entrances entrances(module, function.start, 1, function);
+    if (!entrances.branched_conditionally || entrances.address_taken ||
+        !parent_by(entrances, module, function, owner)) {
+      owner = function;
+      return true;
+    }
+  } else if (!parent_of_cold(module, function, owner)) {
+    owner = function;
+    return true;
+  }
+  in_cold_part = true;
+  return true;
+}
+
+}  // namespace selfheal::image

@@ -1,0 +1,190 @@
+// Finds modules. The picture of what is read, all of it mapped and kept by ld.so:
+//
+//   _dl_find_object(address) ─► map start ─► ELF header ─► program headers ─► PT_LOAD segments,
+//                           └─► link_map: load bias, name                     PT_NOTE, PT_DYNAMIC,
+//                           ...
+//
+// The program headers are only believed when they lie in the first page with the ELF header, as
+// every linker places them: that page is known to be mapped, the next one is not.
+#include "lib/image/module.h"
+
+#include <atomic>
+#include <cstring>
+#include <dlfcn.h>
+#include <link.h>
+
+#include "lib/image/notes.h"
+#include "lib/image/reader.h"
+
+namespace selfheal::image {
+
+namespace {
+
+constinit std::atomic<OriginalBytesHook> original_bytes_hook{nullptr};
+
+// A module has more than max_segments PT_LOADs only when it is made to: the rest stays invisible.
+void add_segment(Module& module, const Elf64_Phdr& header) {
+  const u64 start = module.bias + header.p_vaddr;
+  if (module.segment_count == max_segments || header.p_memsz == 0 ||
+      start + header.p_memsz < start || start < module.start ||
+      start + header.p_memsz > module.end) {
+    return;
+  }
+  const u64 file_size = header.p_filesz < header.p_memsz ? header.p_filesz : header.p_memsz;
+  module.segments[module.segment_count++] = {start, start + header.p_memsz, file_size,
+                                             header.p_flags, 0};
+}
+
+bool fill(Module& module, const Elf64_Phdr* headers, unsigned count) {
+  module.dynamic = 0;
+  module.eh_frame_hdr = 0;
+  module.eh_frame_hdr_size = 0;
+  module.id = ModuleId{};
+  module.segment_count = 0;
+  for (unsigned i = 0; i < count; ++i) {
+    const Elf64_Phdr& header = headers[i];
+    switch (header.p_type) {
+      case PT_LOAD:
+        add_segment(module, header);
+        break;
+      case PT_DYNAMIC:
+        module.dynamic = module.bias + header.p_vaddr;
+        break;
+      case PT_GNU_EH_FRAME:
+        module.eh_frame_hdr = module.bias + header.p_vaddr;
+        module.eh_frame_hdr_size = header.p_memsz;
+        break;
+      default:
+        break;
+    }
+  }
+  return module.segment_count != 0;
+}
+
+// The headers of the module mapped at [start, end), which begin its first page; null if damaged.
+const Elf64_Phdr* program_headers(u64 start, u64 end, unsigned& count) {
+  if (end - start < page_size) {
+    return nullptr;
+  }
+  const auto* header = pointer_to<const Elf64_Ehdr>(start);
+  if (std::memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
+      header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_phentsize != sizeof(Elf64_Phdr) ||
+      header->e_phoff > page_size || header->e_phoff % alignof(Elf64_Phdr) != 0 ||
+      header->e_phnum > (page_size - header->e_phoff) / sizeof(Elf64_Phdr)) {
+    return nullptr;
+  }
+  count = header->e_phnum;
+  return pointer_to<const Elf64_Phdr>(start + header->e_phoff);
+}
+
+const Elf64_Phdr* locate(u64 address, Module& module, unsigned& count) {
+  dl_find_object found;
+  if (_dl_find_object(pointer_to<void>(address), &found) != 0) {
+    return nullptr;
+  }
+  module.start = address_of(found.dlfo_map_start);
+  module.end = address_of(found.dlfo_map_end);
+  module.bias = found.dlfo_link_map->l_addr;
+  module.name = found.dlfo_link_map->l_name != nullptr ? found.dlfo_link_map->l_name : "";
+  const Elf64_Phdr* headers = program_headers(module.start, module.end, count);
+  return headers != nullptr && fill(module, headers, count) ? headers : nullptr;
+}
+
+void identify(Module& module, const Elf64_Phdr* headers, unsigned count) {
+  for (unsigned i = 0; i < count; ++i) {
+    const Elf64_Phdr& header = headers[i];
+    const u64 notes = module.bias + header.p_vaddr;
+    if (header.p_type == PT_NOTE && module.readable(notes, header.p_memsz) &&
+        find_build_id(pointer_to<const u8>(notes), header.p_memsz, header.p_align, module.id)) {
+      return;
+    }
+  }
+  module.id = content_id(module);
+}
+
+}  // namespace
+
+bool Module::readable(u64 address, u64 size) const {
+  return readable_segment(*this, address, size) != nullptr;
+}
+
+bool Module::executable(u64 address) const {
+  for (unsigned i = 0; i < segment_count; ++i) {
+    if ((segments[i].flags & PF_X) != 0 && segments[i].holds(address, 1)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool locate_module(u64 address, Module& module) {
+  unsigned count = 0;
+  return locate(address, module, count) != nullptr;
+}
+
+bool find_module(u64 address, Module& module) {
+  unsigned count = 0;
+  const Elf64_Phdr* headers = locate(address, module, count);
+  if (headers == nullptr) {
+    return false;
+  }
+  identify(module, headers, count);
+  return true;
+}
+
+bool executable(u64 address) {
+  Module module;
+  return locate_module(address, module) && module.executable(address);
+}
+
+void for_each_module(bool (*visit)(const Module&, void*), void* context) {
+  struct Pass {
+    bool (*visit)(const Module&, void*);
+    void* context;
+  } pass{visit, context};
+  dl_iterate_phdr(
+      [](dl_phdr_info* info, size_t, void* data) -> int {
+        auto* p = static_cast<Pass*>(data);
+        for (unsigned i = 0; i < info->dlpi_phnum; ++i) {
+          const Elf64_Phdr& header = info->dlpi_phdr[i];
+          Module module;
+          if (header.p_type == PT_LOAD && header.p_memsz != 0 &&
+              find_module(info->dlpi_addr + header.p_vaddr, module)) {
+            return p->visit(module, p->context) ? 0 : 1;
+          }
+        }
+        return 0;
+      },
+      &pass);
+}
+
+void set_original_bytes_hook(OriginalBytesHook hook) {
+  original_bytes_hook.store(hook, std::memory_order_release);
+}
+
+bool read_original(const Module& module, u64 address, u8* out, u64 size) {
+  if (!module.readable(address, size)) {
+    return false;
+  }
+  std::memcpy(out, pointer_to<const void>(address), size);
+  if (const OriginalBytesHook hook = original_bytes_hook.load(std::memory_order_acquire)) {
+    hook(address, out, size);
+  }
+  return true;
+}
+
+u64 read_original(u64 address, u8* out, u64 size) {
+  Module module;
+  if (!locate_module(address, module)) {
+    return 0;
+  }
+  const Segment* segment = readable_segment(module, address, 1);
+  if (segment == nullptr) {
+    return 0;
+  }
+  const u64 left = segment->end - address;
+  const u64 count = size < left ? size : left;
+  return read_original(module, address, out, count) ? count : 0;
+}
+
+}  // namespace selfheal::image
