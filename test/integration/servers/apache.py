@@ -32,6 +32,7 @@ ThreadsPerChild {threads}
 MaxRequestWorkers {workers}
 MinSpareThreads 1
 MaxSpareThreads {workers}
+MaxKeepAliveRequests 0
 KeepAliveTimeout 2
 GracefulShutdownTimeout 5
 DocumentRoot "{folder}/htdocs"
