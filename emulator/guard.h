@@ -4,7 +4,7 @@
 //     thread.escape := "return false from here"    f(x) reads or writes guest memory
 //     thread.state  := running                     └─ page fault ► signal handler ► take_fault:
 //     f(x)                                                context := thread.escape
-//     old escape, state and fault back             ◄── resumes in guarded_call: false
+//     old escape and state back                    ◄── resumes in guarded_call: false
 //
 // It relies on take_fault (engine.h) doing just this: when the thread's state is `running`, fill
 // thread.fault, set thread.escaped, and put the registers of thread.escape into the context.
@@ -36,20 +36,27 @@ class VectorScope {
   alignas(64) u8 area_[area_size];
 };
 
-// While it lives, a fault is not the guest's: for calls that must not be cut in two (malloc's
-// lock).
+// While it lives, a fault is not the guest's: for calls that must not be cut in two (malloc's lock).
+// Does nothing without a thread.
 class NativeScope {
  public:
-  explicit NativeScope(Thread& thread) : thread_(thread), before_(thread.state) {
-    thread_.state = ThreadState::native;
+  explicit NativeScope(Thread* thread) : thread_(thread) {
+    if (thread_ != nullptr) {
+      before_ = thread_->state;
+      thread_->state = ThreadState::native;
+    }
   }
-  ~NativeScope() { thread_.state = before_; }
+  ~NativeScope() {
+    if (thread_ != nullptr) {
+      thread_->state = before_;
+    }
+  }
   NativeScope(const NativeScope&) = delete;
   NativeScope& operator=(const NativeScope&) = delete;
 
  private:
-  Thread& thread_;
-  ThreadState before_;
+  Thread* thread_;
+  ThreadState before_{};
 };
 
 // A call of a C function by address.
