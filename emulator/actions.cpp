@@ -15,7 +15,8 @@ constinit NativeFunctions native_functions{};
 
 namespace {
 
-constinit bool (*may_call_hook)(long) = nullptr;
+using MayCall = bool (*)(long);
+constinit MayCall may_call_hook = nullptr;
 
 bool succeeds(long number, u64 a, u64 b = 0, u64 c = 0, u64 d = 0) {
   return may_call(number) && !syscall_failed(raw_syscall(number, a, b, c, d));

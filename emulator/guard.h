@@ -36,8 +36,8 @@ class VectorScope {
   alignas(64) u8 area_[area_size];
 };
 
-// While it lives, a fault is not the guest's: for calls that must not be cut in two (malloc's lock).
-// Does nothing without a thread.
+// While it lives, a fault is not the guest's: for calls that must not be cut in two (malloc's
+// lock). Does nothing without a thread.
 class NativeScope {
  public:
   explicit NativeScope(Thread* thread) : thread_(thread) {
