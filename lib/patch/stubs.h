@@ -5,13 +5,14 @@
 //        + 16   the native path               see plan.h
 //
 // A cell, once written, is never changed or given to another region: a thread may be in it at any
-// time, and fork children share the pages. A child detaches its pools before its first write (it is
-// told by its pid, so a raw clone is noticed, too).
+// time, and fork children go on sharing the pages. A child cannot write to what it shares (see
+// CodeMemory), and makes pools of its own for what it patches later.
 //
-// Not thread-safe: the patcher holds its lock around everything but the lookups.
+// Not thread-safe: the patcher holds its lock around everything but `contains`.
 #pragma once
 
 #include <array>
+#include <atomic>
 
 #include "lib/base/code_memory.h"
 #include "lib/base/types.h"
@@ -29,27 +30,31 @@ class Stubs {
   // `enter_target_offset`: of the initial-exec TLS variable, from the thread pointer (negative).
   void start(i32 enter_target_offset) { enter_target_offset_ = enter_target_offset; }
 
-  // A fresh cell from which [low, high) is in reach of rel32; 0 when there is none.
+  // A fresh cell from which all of [low, high) is in reach of rel32; 0 when there is none.
   u64 allocate(u64 low, u64 high);
 
-  // Fills the cell; the native path may be empty.
-  void write(u64 cell, u32 region_index, const u8* native, u64 native_size);
+  // Gives back the cell that the last `allocate` gave, if nothing has been written to it.
+  void give_back(u64 cell);
 
-  // A cell for other code: `size` <= cell_size bytes, written as they are.
-  void write_raw(u64 cell, const u8* code, u64 size);
+  // Fills the cell.
+  void write(u64 cell, u32 region_index, const u8* native, u64 native_size);
 
   bool contains(u64 address) const;
 
  private:
-  bool own_pools();
+  struct Pool {
+    CodeMemory memory;
+    u64 owner = 0;  // pid of the process that may write to it
+  };
 
-  static constexpr unsigned max_pools = 8;
-  static constexpr u64 pool_size = 2 * max_regions * cell_size;
+  Pool* pool_of(u64 cell);
 
-  std::array<CodeMemory, max_pools> pools_{};
-  u32 pool_count_ = 0;
+  static constexpr unsigned max_pools = 16;
+  static constexpr u64 pool_size = max_regions * cell_size;
+
+  std::array<Pool, max_pools> pools_{};
+  std::atomic<u32> pool_count_{0};
   i32 enter_target_offset_ = 0;
-  u64 owner_pid_ = 0;
 };
 
 }  // namespace selfheal::patch

@@ -1,0 +1,319 @@
+#include "lib/patch/patcher.h"
+
+#include <dlfcn.h>
+
+#include "lib/base/raw_syscall.h"
+#include "lib/patch/live_patch.h"
+#include "lib/patch/text_writer.h"
+
+namespace selfheal::patch {
+namespace {
+
+bool is_live(PatchState state) {
+  return state >= PatchState::pending;
+}
+
+bool equal_bytes(u64 address, const u8* bytes, unsigned size) {
+  const volatile u8* memory = pointer_to<const volatile u8>(address);
+  for (unsigned i = 0; i < size; ++i) {
+    if (memory[i] != bytes[i]) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool in_a_module(u64 address) {
+  dl_find_object object;
+  return _dl_find_object(pointer_to<void>(address), &object) == 0;
+}
+
+// What of the plan's original bytes the patch may have replaced.
+unsigned reach(const Plan& plan) {
+  return plan.how == How::jump ? jump_size : 1;
+}
+
+}  // namespace
+
+void Patcher::start(i32 enter_target_offset) {
+  stubs_.start(enter_target_offset);
+  ready_barrier();
+}
+
+bool Patcher::try_lock() {
+  u32 expected = 0;
+  return lock_.compare_exchange_strong(expected, 1, std::memory_order_acquire);
+}
+
+void Patcher::unlock() {
+  lock_.store(0, std::memory_order_release);
+  if (stale_.load(std::memory_order_acquire) && try_lock()) {
+    stale_.store(false, std::memory_order_relaxed);
+    drop_vanished();
+    lock_.store(0, std::memory_order_release);
+  }
+}
+
+void Patcher::set_state(Slot& slot, PatchState state) {
+  const PatchState before = slot.state.load(std::memory_order_relaxed);
+  slot.in_grace = false;
+  slot.state.store(state, std::memory_order_release);
+  if ((before == PatchState::pending) != (state == PatchState::pending)) {
+    pending_.fetch_add(state == PatchState::pending ? 1 : ~u32{0}, std::memory_order_relaxed);
+  }
+}
+
+// The slot an entry had, else one never used, else one of a module that is gone; -1: none.
+i32 Patcher::slot_for(u64 entry) const {
+  const u32 used = count();
+  i32 vanished = -1;
+  for (u32 i = 0; i < used; ++i) {
+    const PatchState state = slots_[i].state.load(std::memory_order_relaxed);
+    if (state == PatchState::vanished) {
+      vanished = static_cast<i32>(i);
+    } else if (slots_[i].entry == entry) {
+      return static_cast<i32>(i);
+    }
+  }
+  return used < max_regions ? static_cast<i32>(used) : vanished;
+}
+
+Installed Patcher::install(const RegionSpec& spec, Threads threads) {
+  if (!try_lock()) {
+    return {-1, Refusal::busy, How::none};
+  }
+  const i32 index = slot_for(spec.function.code.address);
+  Refusal refusal = Refusal::table_full;
+  How how = How::none;
+  if (index >= 0) {
+    Slot& slot = slots_[index];
+    refusal = Refusal::none;
+    if (!is_live(slot.state.load(std::memory_order_relaxed))) {
+      refusal = prepare(static_cast<u32>(index), spec);
+      if (refusal == Refusal::none) {
+        refusal = put(slot, threads);
+      }
+    }
+    if (refusal == Refusal::none) {
+      how = slot.plan.how;
+      refusal = slot.plan.refusal;
+    }
+  }
+  unlock();
+  return {how == How::none ? -1 : index, refusal, how};
+}
+
+// Makes the slot's plan and cell. A removed slot keeps both: somebody may still be in its cell.
+Refusal Patcher::prepare(u32 index, const RegionSpec& spec) {
+  Slot& slot = slots_[index];
+  const Code& code = spec.function.code;
+  if (slot.state.load(std::memory_order_relaxed) == PatchState::removed) {
+    if (spec.function.recorded_hash != spec.function.present_hash) {
+      return Refusal::hash_mismatch;
+    }
+    return equal_bytes(slot.plan.at, slot.plan.original, reach(slot.plan)) ? Refusal::none
+                                                                           : Refusal::foreign_patch;
+  }
+  const bool knows_text = spec.text_high > spec.text_low;
+  const u64 cell = stubs_.allocate(knows_text ? spec.text_low : code.address,
+                                   knows_text ? spec.text_high : code.address + code.size);
+  if (cell == 0) {
+    return Refusal::no_code_memory;
+  }
+  const u64 native = cell + native_offset;
+  Plan made = patch::plan(spec.function, cell, native);
+  if (made.how == How::jump && knows_text &&
+      rel32_into(
+          {spec.text_low, pointer_to<const u8>(spec.text_low), spec.text_high - spec.text_low},
+          made.at + 1, made.at + jump_size - 1)) {
+    made = plan_trap(spec.function, cell, native);
+    made.refusal = Refusal::branch_into_entry;
+  }
+  Refusal refusal = Refusal::none;
+  if (made.how == How::none || (made.how == How::trap && !spec.allow_trap)) {
+    refusal = made.refusal;
+  } else if (!equal_bytes(made.at, made.original, reach(made))) {
+    refusal = Refusal::foreign_patch;
+  }
+  if (refusal != Refusal::none) {
+    stubs_.give_back(cell);
+    return refusal;
+  }
+  stubs_.write(cell, index, made.native, made.native_size);
+  selfheal_native_paths[index] = native;
+  slot.entry = code.address;
+  slot.cell = cell;
+  slot.plan = made;
+  return Refusal::none;
+}
+
+// Writes the patch. The slot is published first: the int3 may be hit as soon as it is there.
+Refusal Patcher::put(Slot& slot, Threads threads) {
+  const Plan& made = slot.plan;
+  const u32 next = static_cast<u32>(&slot - slots_) + 1;
+  if (next > count()) {
+    count_.store(next, std::memory_order_release);
+  }
+  if (threads == Threads::one) {
+    set_state(slot, made.how == How::jump ? PatchState::jump : PatchState::trap);
+    if (write_text(made.at, made.patched, made.size) == Writer::none) {
+      set_state(slot, PatchState::removed);
+      return Refusal::write_failed;
+    }
+    ready_barrier();
+    return Refusal::none;
+  }
+  if (const Refusal refusal = threads_can_trap(); refusal != Refusal::none) {
+    set_state(slot, PatchState::removed);
+    return refusal;
+  }
+  set_state(slot, made.how == How::jump ? PatchState::pending : PatchState::trap);
+  if (const Refusal refusal = place_trap(made.at); refusal != Refusal::none) {
+    set_state(slot, PatchState::removed);
+    return refusal;
+  }
+  if (made.how == How::jump) {
+    if (made.single && complete(made.at, made.patched) == Refusal::none) {
+      set_state(slot, PatchState::jump);
+    } else {
+      advance();
+    }
+  }
+  return Refusal::none;
+}
+
+bool Patcher::uninstall(u32 index, Threads threads) {
+  if (index >= count()) {
+    return true;
+  }
+  if (!try_lock()) {
+    return false;
+  }
+  Slot& slot = slots_[index];
+  const bool done = !is_live(slot.state.load(std::memory_order_relaxed)) ||
+                    take_back(slot, threads) == Refusal::none;
+  unlock();
+  return done;
+}
+
+Refusal Patcher::take_back(Slot& slot, Threads threads) {
+  const Plan& made = slot.plan;
+  const unsigned size = reach(made);
+  Refusal refusal = Refusal::none;
+  if (threads == Threads::one) {
+    if (write_text(made.at, made.original, size) == Writer::none) {
+      refusal = Refusal::write_failed;
+    }
+    ready_barrier();
+  } else if (equal_bytes(made.at + 1, made.original + 1, size - 1)) {
+    refusal = replace_trap(made.at, made.original[0]);  // only the int3 is there
+  } else {
+    refusal = threads_can_trap();
+    if (refusal == Refusal::none) {
+      refusal = place_trap(made.at);
+    }
+    if (refusal == Refusal::none) {
+      refusal = complete(made.at, made.original);
+    }
+  }
+  if (refusal == Refusal::none) {
+    set_state(slot, PatchState::removed);
+  }
+  return refusal;
+}
+
+u32 Patcher::upgrade() {
+  if (try_lock()) {
+    advance();
+    unlock();
+  }
+  return pending_.load(std::memory_order_relaxed);
+}
+
+// One step of the grace period; a new one begins for patches that came too late for the last.
+u32 Patcher::advance() {
+  static constinit Range ranges[max_regions];  // under the lock
+  for (unsigned round = 0; round < 2; ++round) {
+    u32 waiting = 0;
+    const bool fresh = !grace_.active();
+    for (Slot& slot : std::span(slots_, count())) {
+      if (slot.state.load(std::memory_order_relaxed) != PatchState::pending) {
+        continue;
+      }
+      slot.in_grace = slot.in_grace || fresh;
+      if (slot.in_grace) {
+        ranges[waiting++] = {slot.plan.at + 1, slot.plan.at + jump_size - 1};
+      }
+    }
+    if (waiting == 0) {
+      grace_.abandon();
+    } else if ((fresh && !grace_.begin()) || !grace_.poll({ranges, waiting})) {
+      break;
+    } else {
+      complete_in_grace();
+    }
+    if (pending_.load(std::memory_order_relaxed) == 0) {
+      break;
+    }
+  }
+  return pending_.load(std::memory_order_relaxed);
+}
+
+void Patcher::complete_in_grace() {
+  for (Slot& slot : std::span(slots_, count())) {
+    if (!slot.in_grace || slot.state.load(std::memory_order_relaxed) != PatchState::pending) {
+      continue;
+    }
+    const bool done = complete(slot.plan.at, slot.plan.patched) == Refusal::none;
+    set_state(slot, done ? PatchState::jump : PatchState::trap);
+  }
+}
+
+void Patcher::modules_unloading() {
+  constexpr unsigned tries = 1000;  // a holder needs some milliseconds at most
+  for (unsigned i = 0; i < tries; ++i) {
+    if (try_lock()) {
+      unloading_.store(true, std::memory_order_relaxed);
+      return;
+    }
+    const i64 millisecond[2] = {0, 1000000};
+    raw_syscall(SYS_nanosleep, address_of(millisecond));
+  }
+}
+
+void Patcher::modules_changed() {
+  if (unloading_.exchange(false, std::memory_order_relaxed) || try_lock()) {
+    drop_vanished();
+    unlock();
+  } else {
+    stale_.store(true, std::memory_order_release);
+  }
+}
+
+// Text may be gone, or be another module's by now: then our jump is not there.
+void Patcher::drop_vanished() {
+  for (Slot& slot : std::span(slots_, count())) {
+    const PatchState state = slot.state.load(std::memory_order_relaxed);
+    if (state == PatchState::free || state == PatchState::vanished) {
+      continue;
+    }
+    const Plan& made = slot.plan;
+    const u8* expected = state == PatchState::removed ? made.original : made.patched;
+    const bool trapped = state == PatchState::pending || state == PatchState::trap;
+    if (!in_a_module(made.at) || (!trapped && !equal_bytes(made.at, expected, reach(made)))) {
+      set_state(slot, PatchState::vanished);
+    }
+  }
+}
+
+void Patcher::after_fork_in_child() {
+  lock_.store(0, std::memory_order_relaxed);
+  unloading_.store(false, std::memory_order_relaxed);
+  grace_.abandon();
+  for (Slot& slot : std::span(slots_, count())) {
+    slot.in_grace = false;
+  }
+  upgrade_pending();
+}
+
+}  // namespace selfheal::patch
