@@ -47,7 +47,7 @@ class Catalog {
   const CatalogEntry* find(u64 id) const;
 
  private:
-  bool accept(u8* copy, u64 mapped, u64 size, const char* name, Error& error);
+  bool accept(u8* copy, u64 size, const char* name, Error& error);
 
   const CatalogHeader* header_ = nullptr;
   u64 mapped_ = 0;

@@ -48,12 +48,22 @@ class CatalogEditor {
   // old catalog still in place.
   bool commit(EditKind kind, Error& error);
 
+  // Brings the live file and the journal's generation up to the catalog, where a promoter was
+  // killed between the two.
+  void republish();
+
   // Gives the lock back; without a commit nothing happened.
   void end();
 
   int directory() const { return directory_; }
 
  private:
+  bool load(Error& error);
+  u64 published_generation() const;
+  void seal_image(u64 generation);
+  bool replace_file(Error& error);
+  void publish();
+
   Store* store_ = nullptr;
   int directory_ = -1;
   int lock_ = -1;

@@ -22,6 +22,11 @@ class Error {
     return text_;
   }
 
+  // The same, with "FILE: at offset N: " in front.
+  Text& at(const char* file, u64 offset) {
+    return (begin() << file << ": at offset ").decimal(offset) << ": ";
+  }
+
  private:
   char buffer_[768] = {};
   Text text_{buffer_, sizeof buffer_};

@@ -92,12 +92,11 @@ struct Slot {
 };
 
 struct Budget {
-  u64 site;        // key of the site, 0 when free (see budget.h)
-  u64 minute;      // the minute `heals` counts, since 1970
-  u64 heals;       // in that minute
-  u64 heals_ever;  //
-  u64 addresses;   // 64-bit sketch of the fault addresses seen
-  u64 reserved[3];
+  u64 site;              // key of the site, 0 when free (see budget.h)
+  u64 minute_and_heals;  // minute since 1970 : 32 | heals in it : 32
+  u64 heals_ever;
+  u64 addresses;  // one bit for each fault address seen, by hash
+  u64 reserved[4];
 };
 
 struct CatalogHeader {

@@ -1,0 +1,26 @@
+// The words of the options that are a choice, in the order of their enumerators.
+#pragma once
+
+#include <array>
+
+#include "lib/options/options.h"
+
+namespace selfheal::options {
+
+template <typename Choice>
+struct Words;
+
+template <>
+struct Words<Mode> {
+  static constexpr std::array list = {"off", "observe", "heal", "eager"};
+};
+
+template <>
+struct Words<Report> {
+  static constexpr std::array list = {"auto", "always", "never"};
+};
+
+static_assert(Words<Mode>::list.size() == static_cast<unsigned>(Mode::eager) + 1);
+static_assert(Words<Report>::list.size() == static_cast<unsigned>(Report::never) + 1);
+
+}  // namespace selfheal::options

@@ -1,0 +1,270 @@
+#include "lib/store/open.h"
+
+#include <errno.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "lib/base/raw_syscall.h"
+#include "lib/store/clock.h"
+#include "lib/store/files.h"
+#include "lib/store/location.h"
+
+namespace selfheal::store {
+namespace {
+
+constexpr u64 live_file_size = catalog_size(max_catalog_entries);
+
+// Opens one store after the other's model: every step leaves a line in `error` when it fails.
+class Opener {
+ public:
+  Opener(const OpenRequest& request, Store& store, Error& error)
+      : request_(request), store_(store), error_(error) {}
+
+  bool run() {
+    if (!open_directory()) {
+      return false;
+    }
+    if (!directory_.open()) {
+      return true;  // absent, and not to be made
+    }
+    return open_journal() && open_catalog() && open_live();
+  }
+
+ private:
+  bool open_directory();
+  bool open_journal();
+  bool open_catalog();
+  bool open_live();
+  long make_journal();
+  bool trusted(int fd, const FilePath& path, u32 forbidden_mode, FileStatus& status);
+  bool refuse(const char* path, const char* what, const char* remedy) {
+    error_.begin() << path << ": " << what << "; " << remedy;
+    return false;
+  }
+  bool may_make() const { return request_.create && store_.owner && !request_.read_only; }
+
+  const OpenRequest& request_;
+  Store& store_;
+  Error& error_;
+  Descriptor directory_;
+};
+
+bool Opener::open_directory() {
+  const char* const path = request_.path;
+  if (Text(store_.path, sizeof store_.path).operator<<(path).cut()) {
+    return refuse(path, "the path is too long", "set SELFHEAL_STORE to a shorter one");
+  }
+  directory_.reset(open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY));
+  if (directory_.result() == -ENOENT) {
+    if (!request_.create) {
+      return true;
+    }
+    if (!make_directory(path, error_)) {
+      return false;
+    }
+    directory_.reset(open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY));
+  }
+  if (!directory_.open()) {
+    return refuse(path, reason_of(directory_.result()),
+                  "set SELFHEAL_STORE to a directory of your own");
+  }
+  FileStatus status = {};
+  if (const long result = status_of(directory_.get(), status); result < 0) {
+    return refuse(path, reason_of(result), "set SELFHEAL_STORE to another directory");
+  }
+  const u32 user = effective_user();
+  if (status.owner != user && status.owner != 0) {
+    (error_.begin() << path << ": it belongs to user ").decimal(status.owner)
+        << ", neither root nor this process's user; run as that user or set SELFHEAL_STORE to a "
+           "directory of your own";
+    return false;
+  }
+  if ((status.mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return refuse(path, "other users may write to this directory",
+                  "chmod go-w it, or set SELFHEAL_STORE to a directory of your own");
+  }
+  store_.owner = status.owner == user;
+  store_.directory_device = status.device;
+  store_.directory_inode = status.inode;
+  store_.directory_owner = status.owner;
+  return true;
+}
+
+// A file of the store counts only if the directory's owner made it and nobody else could change it.
+bool Opener::trusted(int fd, const FilePath& path, u32 forbidden_mode, FileStatus& status) {
+  if (const long result = status_of(fd, status); result < 0) {
+    return refuse(path.c_str(), reason_of(result), "check the file system");
+  }
+  if (!S_ISREG(status.mode)) {
+    return refuse(path.c_str(), "this is not a regular file", "move it away");
+  }
+  if (status.owner != store_.directory_owner) {
+    (error_.begin() << path.c_str() << ": it belongs to user ").decimal(status.owner)
+        << " and not to the store's owner; move it away";
+    return false;
+  }
+  if ((status.mode & forbidden_mode) != 0) {
+    return refuse(path.c_str(), "users who should not may write to it", "chmod it to 0600 or 0640");
+  }
+  return true;
+}
+
+// A complete file appears under its name at once, or somebody else's does: two starting processes
+// always agree on one.
+long Opener::make_journal() {
+  const u64 size = journal_size(request_.slot_count);
+  if (!may_write(size)) {
+    return -EFBIG;
+  }
+  char name[32];
+  Text text(name, sizeof name);
+  (text << journal_name << '.').decimal(static_cast<u64>(raw_syscall(SYS_getpid))) << ".new";
+  unlink_in(directory_.get(), name);  // of a process that had our number and died here
+  Descriptor file(open_at(directory_.get(), name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
+  if (!file.open()) {
+    return file.result();
+  }
+  JournalHeader header = {};
+  Journal::format(&header, request_.slot_count, realtime_ns());
+  long result = reserve_space(file.get(), size);
+  if (result == 0) {
+    result = write_at(file.get(), &header, sizeof header, 0);
+  }
+  if (result == 0) {
+    result = sync_file(file.get());
+  }
+  if (result == 0) {
+    result = link_in(directory_.get(), name, journal_name);
+  }
+  unlink_in(directory_.get(), name);
+  return result == -EEXIST ? 0 : result;
+}
+
+bool Opener::open_journal() {
+  const FilePath path(store_.path, journal_name);
+  const int flags = (request_.read_only ? O_RDONLY : O_RDWR) | O_NOFOLLOW | O_NONBLOCK;
+  Descriptor file(open_at(directory_.get(), journal_name, flags));
+  if (file.result() == -ENOENT) {
+    if (!may_make()) {
+      return !request_.create || request_.read_only ||
+             refuse(path.c_str(), "there is none", "start a server as the store's owner first");
+    }
+    if (const long result = make_journal(); result < 0) {
+      return refuse(path.c_str(), reason_of(result),
+                    "it cannot be made; free some space there or set SELFHEAL_STORE");
+    }
+    file.reset(open_at(directory_.get(), journal_name, flags));
+  }
+  if (!file.open()) {
+    return refuse(path.c_str(), reason_of(file.result()),
+                  "run as the store's owner, or let your group write to it (mode 0660)");
+  }
+  FileStatus status = {};
+  if (!trusted(file.get(), path, S_IWOTH, status)) {
+    return false;
+  }
+  if (status.size < header_size || status.size > journal_size(max_slot_count)) {
+    error_.at(path.c_str(), status.size)
+        << "no journal ends here; move it away, and a new one is made";
+    return false;
+  }
+  const int protection = request_.read_only ? PROT_READ : PROT_READ | PROT_WRITE;
+  const long memory = raw_syscall(SYS_mmap, 0, status.size, static_cast<u64>(protection),
+                                  MAP_SHARED, static_cast<u64>(file.get()), 0);
+  if (syscall_failed(memory)) {
+    return refuse(path.c_str(), reason_of(memory), "it cannot be mapped");
+  }
+  void* const mapped = pointer_to<void>(static_cast<u64>(memory));
+  if (!store_.journal.attach(mapped, status.size, !request_.read_only, path.c_str(), error_)) {
+    unmap_memory(mapped, status.size);
+    return false;
+  }
+  return true;
+}
+
+bool Opener::open_catalog() {
+  const FilePath path(store_.path, catalog_name);
+  Descriptor file(open_at(directory_.get(), catalog_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  if (file.result() == -ENOENT || (file.result() == -EACCES && !store_.owner)) {
+    return true;  // none yet, or none for us: we only record
+  }
+  if (!file.open()) {
+    return refuse(path.c_str(), reason_of(file.result()), "it cannot be opened");
+  }
+  FileStatus status = {};
+  return trusted(file.get(), path, S_IWGRP | S_IWOTH, status) &&
+         store_.catalog.load(file.get(), path.c_str(), error_);
+}
+
+bool Opener::open_live() {
+  const FilePath path(store_.path, live_name);
+  Descriptor file(open_at(directory_.get(), live_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  if (file.result() == -ENOENT && may_make()) {
+    Descriptor made(open_at(directory_.get(), live_name, O_RDWR | O_CREAT | O_NOFOLLOW, 0640));
+    if (made.open()) {
+      set_size(made.get(), live_file_size);  // a hole until there is a catalog
+    }
+    file.reset(open_at(directory_.get(), live_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  }
+  if (!file.open()) {
+    return true;  // no news while running, then
+  }
+  FileStatus status = {};
+  if (!trusted(file.get(), path, S_IWGRP | S_IWOTH, status)) {
+    return false;
+  }
+  if (status.size != live_file_size) {
+    error_.at(path.c_str(), status.size) << "the file should end elsewhere; remove it";
+    return false;
+  }
+  // From a descriptor opened for reading only, so that no heir of the mapping can make it writable.
+  const long memory = raw_syscall(SYS_mmap, 0, live_file_size, PROT_READ, MAP_SHARED,
+                                  static_cast<u64>(file.get()), 0);
+  if (!syscall_failed(memory)) {
+    store_.live = pointer_to<void>(static_cast<u64>(memory));
+    store_.live_size = live_file_size;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool open_store(const OpenRequest& request, Store& store, Error& error) {
+  close_store(store);
+  if (getauxval(AT_SECURE) != 0) {
+    error.begin() << request.path << ": not opened for a setuid or file-capability program";
+    return false;
+  }
+  if (Opener(request, store, error).run()) {
+    return true;
+  }
+  close_store(store);
+  return false;
+}
+
+void close_store(Store& store) {
+  unmap_memory(store.journal.memory(), store.journal.size());
+  unmap_memory(store.live, store.live_size);
+  store.catalog.close();
+  store = Store();
+}
+
+bool catalog_is_stale(const Store& store) {
+  return store.journal.generation() != store.catalog.generation();
+}
+
+bool load_newer_catalog(const Store& store, Catalog& out) {
+  if (store.live == nullptr) {
+    return false;
+  }
+  const CatalogHeader& header = *static_cast<const CatalogHeader*>(store.live);
+  // The journal's generation is anybody's to write; the live file is the owner's only.
+  if (__atomic_load_n(&header.generation, __ATOMIC_ACQUIRE) <= store.catalog.generation()) {
+    return false;
+  }
+  Error ignored;
+  return out.load(store.live, store.live_size, live_name, ignored);
+}
+
+}  // namespace selfheal::store

@@ -1,0 +1,74 @@
+#include "lib/store/policy.h"
+
+#include "lib/store/catalog.h"
+
+namespace selfheal::store {
+namespace {
+
+void describe_fault(const FaultRecord& record, CatalogEntry& entry) {
+  entry.fault_kind = record.fault.kind;
+  entry.access = record.fault.access;
+  entry.signal = record.fault.signal;
+  entry.pid = record.pid;
+  entry.address = record.fault.address;
+  entry.site = record.site;
+  __builtin_memcpy(entry.instruction, record.instruction, sizeof entry.instruction);
+  entry.instruction_size = record.instruction_size;
+  entry.in_cold_part = record.in_cold_part;
+  entry.blamed_frame = record.blamed_frame;
+  entry.frame_count = record.frame_count;
+  entry.module_count = record.module_count;
+  __builtin_memcpy(entry.frames, record.frames, sizeof entry.frames);
+  __builtin_memcpy(entry.modules, record.modules, sizeof entry.modules);
+  entry.last_seen_ns = record.time_ns;
+}
+
+}  // namespace
+
+Policy default_policy(FaultKind kind) {
+  // Integrity faults stop the process: somebody may be steering it. Everything else is a fault of
+  // availability, and going on is what we are for.
+  return kind == FaultKind::exec_violation ? Policy::stop : Policy::heal;
+}
+
+const char* name_of(Policy policy) {
+  switch (policy) {
+    case Policy::heal:
+      return "heal";
+    case Policy::stop:
+      return "stop";
+  }
+  return "unknown";
+}
+
+CatalogEntry entry_from(const FaultRecord& record) {
+  CatalogEntry entry = {};
+  entry.module = record.modules[record.region.entry.module];
+  entry.entry_offset = record.region.entry.offset;
+  entry.code_hash = record.region.code_hash;
+  entry.size = record.region.size;
+  entry.id = entry_id(entry.module.id, entry.entry_offset, entry.code_hash);
+  entry.enabled = 1;
+  entry.policy = default_policy(record.fault.kind);
+  entry.first_seen_ns = record.time_ns;
+  entry.fault_count = 1;
+  describe_fault(record, entry);
+  return entry;
+}
+
+FaultCounted count_fault(const FaultRecord& record, CatalogEntry& entry) {
+  if (record.time_ns <= entry.last_seen_ns) {
+    return FaultCounted::already;
+  }
+  ++entry.fault_count;
+  describe_fault(record, entry);
+  // A region with an integrity fault is suspect as a whole, also for its harmless sites.
+  const bool stop = default_policy(record.fault.kind) == Policy::stop;
+  if (stop && entry.policy_by_user == 0 && entry.policy != Policy::stop) {
+    entry.policy = Policy::stop;
+    return FaultCounted::policy_changed;
+  }
+  return FaultCounted::counted;
+}
+
+}  // namespace selfheal::store

@@ -1,0 +1,160 @@
+#include "lib/store/sanitize.h"
+
+#include <initializer_list>
+
+namespace selfheal::store {
+namespace {
+
+// User addresses end below 2^47 (Intel SDM vol. 1, 3.3.7.1; the lower canonical half).
+constexpr u64 user_end = u64{1} << 47;
+// The longest function in any server measured is 77 KiB (facts-servers.md, section 3).
+constexpr u32 longest_function = 16 * 1024 * 1024;
+
+template <typename Enum>
+void keep_known(Enum& value, Enum last) {
+  if (value > last) {
+    value = Enum{};
+  }
+}
+
+void keep_flag(u8& flag) {
+  flag = flag != 0 ? 1 : 0;
+}
+
+void sanitize_code(CodeRef& code, u8 module_count) {
+  if (code.module >= module_count) {
+    code.module = no_module;
+  }
+}
+
+void sanitize_fault(Fault& fault) {
+  keep_known(fault.kind, FaultKind::other_signal);
+  keep_known(fault.access, Access::execute);
+}
+
+void sanitize_modules(RecordModule (&modules)[max_record_modules], u8& count) {
+  if (count > max_record_modules) {
+    count = max_record_modules;
+  }
+  for (RecordModule& module : modules) {
+    sanitize(module);
+  }
+}
+
+void sanitize_frames(CodeRef (&frames)[max_frames], u8& count, u8& blamed, u8 module_count) {
+  if (count > max_frames) {
+    count = max_frames;
+  }
+  if (blamed >= count) {
+    blamed = 0;
+  }
+  for (CodeRef& frame : frames) {
+    sanitize_code(frame, module_count);
+  }
+}
+
+void sanitize_instruction(u8& size) {
+  if (size > 15) {
+    size = 0;
+  }
+}
+
+// The signals a kind of fault can come with; 0 is a fault seen before the processor raised one.
+bool signal_fits(const Fault& fault) {
+  constexpr u8 ill = 4, trap = 5, bus = 7, fpe = 8, segv = 11;
+  switch (fault.kind) {
+    case FaultKind::null_access:
+    case FaultKind::wild_access:
+    case FaultKind::exec_violation:
+    case FaultKind::stack_exhaustion:
+      return fault.signal == segv || fault.signal == bus || fault.signal == 0;
+    case FaultKind::divide:
+    case FaultKind::floating_point:
+      return fault.signal == fpe || fault.signal == 0;
+    case FaultKind::illegal_instruction:
+      return fault.signal == ill || fault.signal == trap || fault.signal == 0;
+    case FaultKind::bus:
+      return fault.signal == bus || fault.signal == 0;
+    case FaultKind::none:
+    case FaultKind::other_signal:
+      return false;
+  }
+  return false;
+}
+
+}  // namespace
+
+void sanitize(RecordModule& module) {
+  keep_known(module.id.kind, ModuleIdKind::content_hash);
+  if (module.id.size > sizeof module.id.bytes || module.id.size == 0) {
+    module.id = {};
+  }
+  module.id.reserved[0] = module.id.reserved[1] = 0;
+  for (u8 i = module.id.size; i < sizeof module.id.bytes; ++i) {
+    module.id.bytes[i] = 0;
+  }
+  // The name goes to terminals: nothing but printable ASCII, so that it cannot steer one.
+  bool ended = false;
+  for (char& c : module.name) {
+    ended = ended || c == '\0';
+    c = ended ? '\0' : (c < ' ' || c > '~') ? '?' : c;
+  }
+  module.name[sizeof module.name - 1] = '\0';
+}
+
+void sanitize(FaultRecord& record) {
+  sanitize_fault(record.fault);
+  sanitize_modules(record.modules, record.module_count);
+  sanitize_frames(record.frames, record.frame_count, record.blamed_frame, record.module_count);
+  sanitize_code(record.site, record.module_count);
+  sanitize_code(record.region.entry, record.module_count);
+  sanitize_instruction(record.instruction_size);
+  keep_flag(record.in_cold_part);
+}
+
+void sanitize(HealRecord& record) {
+  sanitize_fault(record.fault);
+  sanitize_modules(record.modules, record.module_count);
+  sanitize_code(record.site, record.module_count);
+  sanitize_code(record.region.entry, record.module_count);
+  sanitize_code(record.return_address, record.module_count);
+  keep_known(record.reason, ValueReason::fallback);
+  keep_known(record.outcome, HealOutcome::eager);
+}
+
+void sanitize(CatalogEntry& entry) {
+  sanitize(entry.module);
+  sanitize_modules(entry.modules, entry.module_count);
+  sanitize_frames(entry.frames, entry.frame_count, entry.blamed_frame, entry.module_count);
+  sanitize_code(entry.site, entry.module_count);
+  sanitize_instruction(entry.instruction_size);
+  keep_known(entry.policy, Policy::stop);
+  keep_known(entry.fault_kind, FaultKind::other_signal);
+  keep_known(entry.access, Access::execute);
+  for (u8* flag : {&entry.enabled, &entry.policy_by_user, &entry.value_set, &entry.error_set,
+                   &entry.in_cold_part}) {
+    keep_flag(*flag);
+  }
+}
+
+const char* implausible(const FaultRecord& record) {
+  const FunctionRef& region = record.region;
+  if (!signal_fits(record.fault)) {
+    return "no fault of the program's own";
+  }
+  if (region.size == 0) {
+    return "no function could be blamed";
+  }
+  if (region.entry.module >= record.module_count) {
+    return "the blamed function is in no known module";
+  }
+  if (record.modules[region.entry.module].id.kind == ModuleIdKind::none) {
+    return "the module has no id";
+  }
+  if (region.entry.offset >= user_end || region.size > longest_function) {
+    return "the blamed function has impossible bounds";
+  }
+  return nullptr;
+}
+
+}  // namespace selfheal::store
