@@ -1,0 +1,277 @@
+/* The five places where C++ cannot go: entered by the kernel, or left without coming back.
+
+   A signal frame, as the kernel lays it out (arch/x86/include/asm/sigframe.h) and as frame.h
+   builds copies of it; rsp points at it when a handler starts:
+
+       rsp ->  return address      8   the restorer; a handler `ret`s to it
+               ucontext          304   registers, mask, pointer to the xsave area
+               siginfo           128
+               ...                     xsave area, 64-byte aligned, further up
+                                       red zone of what was interrupted, 128
+*/
+#include "probes/thread_offsets.h"
+
+#define FRAME_UCONTEXT 8
+
+/* Fields of ucontext_t. */
+#define UC_R8 40
+#define UC_R9 48
+#define UC_R10 56
+#define UC_R11 64
+#define UC_R12 72
+#define UC_R13 80
+#define UC_R14 88
+#define UC_R15 96
+#define UC_RDI 104
+#define UC_RSI 112
+#define UC_RBP 120
+#define UC_RBX 128
+#define UC_RDX 136
+#define UC_RAX 144
+#define UC_RCX 152
+#define UC_RSP 160
+#define UC_RIP 168
+#define UC_EFL 176
+#define UC_FPREGS 224
+
+/* Fields of the xsave area's software-reserved bytes. */
+#define FP_MAGIC1 464
+#define FP_XFEATURES 472
+#define XSTATE_MAGIC1 0x46505853
+
+#define SYS_RT_SIGRETURN 15
+
+        .macro FUNCTION name
+        .globl \name
+        .hidden \name
+        .type \name, @function
+        .p2align 4
+\name:
+        .endm
+
+/* Unwind rules of a signal frame whose ucontext is at rsp: where each register of the interrupted
+   code is kept. DW_CFA_def_cfa_expression (0x0f) and DW_CFA_expression (0x10), each with
+   DW_OP_breg7 (0x77) and a two-byte SLEB128. The same as glibc's restorer, so that backtrace()
+   in an application's handler passes through. */
+        .macro SAVED register, offset
+        .cfi_escape 0x10, \register, 3, 0x77, (\offset & 0x7f) | 0x80, (\offset >> 7) & 0x7f
+        .endm
+        .macro SIGNAL_FRAME
+        .cfi_signal_frame
+        .cfi_escape 0x0f, 4, 0x77, (UC_RSP & 0x7f) | 0x80, (UC_RSP >> 7) & 0x7f, 0x06
+        SAVED 0, UC_RAX
+        SAVED 1, UC_RDX
+        SAVED 2, UC_RCX
+        SAVED 3, UC_RBX
+        SAVED 4, UC_RSI
+        SAVED 5, UC_RDI
+        SAVED 6, UC_RBP
+        SAVED 7, UC_RSP
+        SAVED 8, UC_R8
+        SAVED 9, UC_R9
+        SAVED 10, UC_R10
+        SAVED 11, UC_R11
+        SAVED 12, UC_R12
+        SAVED 13, UC_R13
+        SAVED 14, UC_R14
+        SAVED 15, UC_R15
+        SAVED 16, UC_RIP
+        .endm
+
+        .text
+
+/* The kernel calls this. place_frame answers with the frame to go on with: this one, or a copy on
+   our own stack when the kernel had to put it on the application's. */
+FUNCTION selfheal_signal_entry
+        .cfi_startproc
+        .cfi_undefined rip
+        endbr64
+        movq %rdi, %rbx
+        movq %rsp, %rdi
+        subq $8, %rsp
+        call selfheal_place_frame
+        movq %rax, %rsp
+        movl %ebx, %edi
+        movq %rax, %rsi
+        subq $8, %rsp
+        call selfheal_on_signal
+        addq $8 + FRAME_UCONTEXT, %rsp
+        movl $SYS_RT_SIGRETURN, %eax
+        syscall
+        hlt
+        .cfi_endproc
+        .size selfheal_signal_entry, . - selfheal_signal_entry
+
+/* sa_restorer: never reached by way of selfheal_signal_entry, but debuggers and unwinders know a
+   signal frame by these very bytes. */
+        .cfi_startproc
+        SIGNAL_FRAME
+        nop
+FUNCTION selfheal_restorer
+        movq $SYS_RT_SIGRETURN, %rax
+        syscall
+        .cfi_endproc
+        .size selfheal_restorer, . - selfheal_restorer
+
+/* (rdi frame, esi signal, rdx handler): runs an application's handler above a frame we built, as
+   the kernel would have started it. The frame's return address is selfheal_handler_return. */
+FUNCTION selfheal_run_handler
+        .cfi_startproc
+        .cfi_undefined rip
+        movq %rdi, %rsp
+        movl %esi, %edi
+        movq %rdx, %rcx
+        leaq FRAME_UCONTEXT + 304(%rsp), %rsi
+        leaq FRAME_UCONTEXT(%rsp), %rdx
+        xorl %eax, %eax
+        jmpq *%rcx
+        .cfi_endproc
+        .size selfheal_run_handler, . - selfheal_run_handler
+
+/* Where an application's handler returns to. rsp = its ucontext, which it may have changed. The nop
+   belongs to the unwind range: unwinders look up the return address minus one. */
+        .cfi_startproc
+        SIGNAL_FRAME
+        nop
+FUNCTION selfheal_handler_return
+        movq %rsp, %rdi
+        call selfheal_on_handler_return
+        movl $SYS_RT_SIGRETURN, %eax
+        syscall
+        hlt
+        .cfi_endproc
+        .size selfheal_handler_return, . - selfheal_handler_return
+
+/* (rdi ucontext): rt_sigreturn without the system call. The mask is the caller's business.
+
+   Nothing may be addressed through a register once all of them are the thread's again, so the last
+   four words are popped, and the jump is a `ret` that also steps over the red zone:
+
+        target rsp          ->  ...
+                                red zone, 128
+        target rsp - 136    ->  rip        popped by `ret $128`
+                                rflags     popped by popfq
+                                rdi
+        target rsp - 160    ->  rcx
+*/
+FUNCTION selfheal_resume_user
+        .cfi_startproc
+        .cfi_undefined rip
+        movq UC_FPREGS(%rdi), %r8
+        testq %r8, %r8
+        jz 2f
+        cmpl $XSTATE_MAGIC1, FP_MAGIC1(%r8)
+        jne 1f
+        movl FP_XFEATURES(%r8), %eax
+        movl FP_XFEATURES + 4(%r8), %edx
+        xrstor64 (%r8)
+        jmp 2f
+1:      fxrstor64 (%r8)
+2:      movq UC_RSP(%rdi), %rcx
+        subq $160, %rcx
+        movq UC_RCX(%rdi), %rax
+        movq %rax, (%rcx)
+        movq UC_RDI(%rdi), %rax
+        movq %rax, 8(%rcx)
+        movq UC_EFL(%rdi), %rax
+        movq %rax, 16(%rcx)
+        movq UC_RIP(%rdi), %rax
+        movq %rax, 24(%rcx)
+        movq UC_R8(%rdi), %r8
+        movq UC_R9(%rdi), %r9
+        movq UC_R10(%rdi), %r10
+        movq UC_R11(%rdi), %r11
+        movq UC_R12(%rdi), %r12
+        movq UC_R13(%rdi), %r13
+        movq UC_R14(%rdi), %r14
+        movq UC_R15(%rdi), %r15
+        movq UC_RSI(%rdi), %rsi
+        movq UC_RBP(%rdi), %rbp
+        movq UC_RBX(%rdi), %rbx
+        movq UC_RDX(%rdi), %rdx
+        movq UC_RAX(%rdi), %rax
+        movq %rcx, %rsp
+        popq %rcx
+        popq %rdi
+        popfq
+        ret $128
+        .cfi_endproc
+        .size selfheal_resume_user, . - selfheal_resume_user
+
+/* bool (rdi function, rsi argument): see guarded() in hooks.h. A fault inside makes the signal
+   handler resume at selfheal_guard_failed with rsp = Thread::guard. */
+FUNCTION selfheal_guarded
+        .cfi_startproc
+        endbr64
+        pushq %rbp
+        .cfi_def_cfa_offset 16
+        .cfi_offset rbp, -16
+        pushq %rbx
+        .cfi_def_cfa_offset 24
+        .cfi_offset rbx, -24
+        pushq %r12
+        .cfi_def_cfa_offset 32
+        .cfi_offset r12, -32
+        pushq %r13
+        .cfi_def_cfa_offset 40
+        .cfi_offset r13, -40
+        pushq %r14
+        .cfi_def_cfa_offset 48
+        .cfi_offset r14, -48
+        pushq %r15
+        .cfi_def_cfa_offset 56
+        .cfi_offset r15, -56
+        movq selfheal_probe_thread@gottpoff(%rip), %rax
+        pushq %fs:THREAD_GUARD(%rax)
+        .cfi_def_cfa_offset 64
+        subq $8, %rsp
+        .cfi_def_cfa_offset 72
+        stmxcsr (%rsp)
+        fnstcw 4(%rsp)
+        subq $8, %rsp
+        .cfi_def_cfa_offset 80
+        movq %rsp, %fs:THREAD_GUARD(%rax)
+        movq %rdi, %rax
+        movq %rsi, %rdi
+        call *%rax
+        movl $1, %eax
+        jmp 1f
+        .globl selfheal_guard_failed
+        .hidden selfheal_guard_failed
+selfheal_guard_failed:
+        cld
+        ldmxcsr 8(%rsp)
+        fldcw 12(%rsp)
+        xorl %eax, %eax
+1:      addq $16, %rsp
+        .cfi_def_cfa_offset 64
+        movq selfheal_probe_thread@gottpoff(%rip), %rcx
+        popq %fs:THREAD_GUARD(%rcx)
+        .cfi_def_cfa_offset 56
+        popq %r15
+        .cfi_def_cfa_offset 48
+        popq %r14
+        .cfi_def_cfa_offset 40
+        popq %r13
+        .cfi_def_cfa_offset 32
+        popq %r12
+        .cfi_def_cfa_offset 24
+        popq %rbx
+        .cfi_def_cfa_offset 16
+        popq %rbp
+        .cfi_def_cfa_offset 8
+        ret
+        .cfi_endproc
+        .size selfheal_guarded, . - selfheal_guarded
+
+/* (rdi low end of the alternate stack): the last resort where a filter forbids every system call
+   that could help. No signal frame fits here, so the kernel ends the process by SIGSEGV. */
+FUNCTION selfheal_die_without_system_calls
+        .cfi_startproc
+        .cfi_undefined rip
+        leaq 64(%rdi), %rsp
+        hlt
+        .cfi_endproc
+        .size selfheal_die_without_system_calls, . - selfheal_die_without_system_calls
+
+        .section .note.GNU-stack,"",@progbits

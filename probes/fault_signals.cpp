@@ -1,0 +1,251 @@
+// The signal handler: in what order a fatal signal's parties are asked (hooks.h) is written here.
+#include <atomic>
+#include <errno.h>
+#include <string.h>
+
+#include "probes/application_handlers.h"
+#include "probes/classify.h"
+#include "probes/frame.h"
+#include "probes/hooks.h"
+#include "probes/kernel.h"
+#include "probes/kernel_handlers.h"
+#include "probes/next.h"
+#include "probes/pending.h"
+#include "probes/resume.h"
+#include "probes/sandbox.h"
+#include "probes/thread_state.h"
+#include "probes/threads.h"
+
+namespace selfheal::probes {
+
+constinit thread_local Thread selfheal_probe_thread{};
+
+namespace {
+
+extern "C" {
+void selfheal_signal_entry();
+void selfheal_restorer();
+void selfheal_guard_failed();
+bool selfheal_guarded(void (*function)(void*), void* argument);
+}
+
+constinit Hooks installed_hooks{};
+constinit std::atomic<u64> handled{0};
+
+enum class Decision : u8 { resume, die, run_handler };
+
+void leave_guarded_call(SignalContext& signal) {
+  greg_t* registers = signal.context->uc_mcontext.gregs;
+  registers[REG_RSP] = static_cast<greg_t>(this_thread().guard);
+  registers[REG_RIP] = reinterpret_cast<greg_t>(selfheal_guard_failed);
+}
+
+Decision ask_fault_hook(const Fault& fault, SignalContext& signal) {
+  if (hooks().fault == nullptr || in_vfork_child()) {
+    return Decision::die;
+  }
+  Thread& thread = this_thread();
+  thread.handling = &signal;
+  const Verdict verdict = hooks().fault(fault, signal);
+  thread.handling = nullptr;
+  return verdict == Verdict::resume ? Decision::resume : Decision::die;
+}
+
+// A hook faulted, outside of any guarded call. Then there shall be nothing but the fault it was
+// asked about: go back to that, and die of it.
+bool nested_in_hook(SignalContext& signal) {
+  Thread& thread = this_thread();
+  SignalContext* outer = thread.handling;
+  if (outer == nullptr ||
+      (thread.own_stack != 0 && !thread.on_own_stack(stack_pointer(signal.context)))) {
+    return false;
+  }
+  thread.handling = nullptr;
+  signal.signal = outer->signal;
+  signal.info = outer->info;
+  memcpy(static_cast<void*>(signal.context), outer->context, sizeof Frame::context_bytes);
+  return true;
+}
+
+Decision on_exception(SignalContext& signal, Disposition& disposition) {
+  Thread& thread = this_thread();
+  if (thread.guard != 0) {
+    leave_guarded_call(signal);
+    return Decision::resume;
+  }
+  if (nested_in_hook(signal)) {
+    return Decision::die;
+  }
+  if (hooks().thread_fault != nullptr) {
+    thread.handling = &signal;
+    const bool mine = hooks().thread_fault(signal);
+    thread.handling = nullptr;
+    if (mine) {
+      return Decision::resume;
+    }
+  }
+  const Fault fault = classify(*signal.info, *signal.context, thread.stack);
+  disposition = probes::disposition(signal.signal);
+  if (disposition.has_handler() && !(thread.blocked & signal_bit(signal.signal))) {
+    if (!in_vfork_child()) {
+      prepare_pending(fault, signal);
+      disposition = take_disposition(signal.signal);
+    }
+    if (disposition.has_handler()) {
+      return Decision::run_handler;
+    }
+  }
+  // A handler that faults itself is the end of the fault it was to deal with.
+  if (thread.runs != 0 && inside_application_handler(stack_pointer(signal.context)) &&
+      commit_pending()) {
+    return Decision::die;
+  }
+  forget_pending();
+  return ask_fault_hook(fault, signal);
+}
+
+// The application believes this signal blocked: leave the thread as it would be then, with the
+// signal blocked for real and waiting. Unblocking it reaches the kernel and brings it back.
+void defer(SignalContext& signal) {
+  if (!allowed(Call::rt_sigprocmask) || !allowed(Call::rt_tgsigqueueinfo)) {
+    return;
+  }
+  block_in_kernel(signal_bit(signal.signal));
+  queue_to_self(signal.signal, *signal.info);
+  mask_word(signal.context->uc_sigmask) |= signal_bit(signal.signal);
+}
+
+Decision on_sent_signal(SignalContext& signal, Disposition& disposition) {
+  disposition = probes::disposition(signal.signal);
+  if (disposition.is_ignored()) {
+    return Decision::resume;
+  }
+  if (this_thread().blocked & signal_bit(signal.signal)) {
+    defer(signal);
+    return Decision::resume;
+  }
+  if (disposition.has_handler()) {
+    disposition = take_disposition(signal.signal);
+    if (disposition.has_handler()) {
+      return Decision::run_handler;
+    }
+  }
+  if (commit_pending_for(signal)) {
+    return Decision::die;
+  }
+  return ask_fault_hook(classify(*signal.info, *signal.context, this_thread().stack), signal);
+}
+
+}  // namespace
+
+extern "C" __attribute__((visibility("hidden"))) Frame* selfheal_place_frame(Frame* frame) {
+  const Thread& thread = this_thread();
+  if (thread.own_stack == 0 || thread.on_own_stack(address_of(frame))) {
+    return frame;
+  }
+  const u64 interrupted = stack_pointer(frame->context());
+  return copy_frame_below(thread.on_own_stack(interrupted)
+                              ? interrupted - red_zone
+                              : thread.own_stack + alternate_stack_size,
+                          frame);
+}
+
+extern "C" __attribute__((visibility("hidden"))) void selfheal_on_signal(int number, Frame* frame) {
+  const int kept = errno;
+  SignalContext signal{number, &frame->info, frame->context()};
+  Disposition disposition{};
+  Decision decision = synchronous(frame->info) ? on_exception(signal, disposition)
+                                               : on_sent_signal(signal, disposition);
+  if (decision == Decision::run_handler) {
+    run_application_handler(signal, disposition, kept);
+    // No room for its frame. The kernel kills then; what we have is the fault.
+    forget_pending();
+    decision = ask_fault_hook(classify(*signal.info, *signal.context, this_thread().stack), signal);
+  }
+  errno = kept;
+  if (decision == Decision::die) {
+    die(signal);
+  } else {
+    resume(signal, false);
+  }
+}
+
+const Hooks& hooks() {
+  return installed_hooks;
+}
+
+u64 handled_signals() {
+  return handled.load(std::memory_order_relaxed);
+}
+
+bool in_vfork_child() {
+  return this_thread().vfork_depth != 0;
+}
+
+bool guarded(void (*function)(void*), void* argument) {
+  return selfheal_guarded(function, argument);
+}
+
+void set_kernel_handler(int signal, const Disposition& wanted) {
+  constexpr u64 restorer = 0x04000000;
+  const bool restart = wanted.is_ignored() || wanted.flags & SA_RESTART;
+  const Disposition ours{
+      address_of_function(selfheal_signal_entry),
+      SA_SIGINFO | SA_ONSTACK | u64{SA_NODEFER} | restorer | (restart ? u64{SA_RESTART} : 0),
+      address_of_function(selfheal_restorer), 0};
+  kernel_sigaction(signal, &ours, nullptr);
+}
+
+bool is_our_handler(const Disposition& in_kernel) {
+  return in_kernel.handler == address_of_function(selfheal_signal_entry);
+}
+
+namespace {
+
+// From here on the signal is ours; what it was set to, and whether it was blocked, becomes what
+// the application is told.
+void take_over(int signal) {
+  Disposition inherited{};
+  kernel_sigaction(signal, nullptr, &inherited);
+  exchange_disposition(signal, inherited);
+  this_thread().blocked |= block_in_kernel(0) & signal_bit(signal);
+  set_kernel_handler(signal, inherited);
+  handled.fetch_or(signal_bit(signal), std::memory_order_relaxed);
+  unblock_in_kernel(signal_bit(signal));
+}
+
+void learn_libc_restorer() {
+  Disposition inherited{};
+  kernel_sigaction(SIGSEGV, nullptr, &inherited);
+  struct sigaction through_libc {};
+  through_libc.sa_handler = SIG_DFL;
+  selfheal_next_sigaction(SIGSEGV, &through_libc, nullptr);
+  Disposition seen{};
+  kernel_sigaction(SIGSEGV, nullptr, &seen);
+  set_libc_restorer(seen.restorer);
+  kernel_sigaction(SIGSEGV, &inherited, nullptr);
+}
+
+}  // namespace
+
+bool install(const Hooks& wanted) {
+  resolve_all_next();
+  if (!prepare_threads()) {
+    return false;
+  }
+  learn_libc_restorer();
+  installed_hooks = wanted;
+  for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) {
+    take_over(signal);
+  }
+  return true;
+}
+
+bool watch_traps() {
+  if (!is_handled(SIGTRAP)) {
+    take_over(SIGTRAP);
+  }
+  return true;
+}
+
+}  // namespace selfheal::probes

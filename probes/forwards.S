@@ -1,0 +1,232 @@
+/* libc functions we stand in front of only to look, by table.
+
+   Each wrapper leaves every argument (on the stack too: execl is variadic) and the caller's frame
+   as they are and jumps to the next definition: cancellation, errno and unwinding are libc's own.
+
+       accept:  ++thread.progress; if (*generation_word != seen_generation) look(); jmp *next
+       execve:  before_exec(arguments); jmp *next
+
+   A `next` slot starts out at a stub that looks the definition up: nothing depends on who is
+   called first. next.cpp fills all slots at start-up. */
+#include "probes/thread_offsets.h"
+
+        .macro FUNCTION name
+        .globl \name
+        .type \name, @function
+        .p2align 4
+\name:
+        .endm
+
+/* The slot selfheal_next_NAME, its entry {name, slot} in the table, and its stub. */
+        .macro NEXT name
+        .section .rodata.str1.1, "aMS", @progbits, 1
+.Lname_\name: .asciz "\name"
+        .data
+        .p2align 3
+        .globl selfheal_next_\name
+        .hidden selfheal_next_\name
+selfheal_next_\name: .quad .Lstub_\name
+        .section selfheal_next_table, "aw", @progbits
+.Lentry_\name: .quad .Lname_\name, selfheal_next_\name
+        .text
+.Lstub_\name:
+        endbr64
+        leaq .Lentry_\name(%rip), %r11
+        jmp selfheal_resolve_and_jump
+        .endm
+
+        .macro PUSH_ARGUMENTS
+        pushq %rax
+        pushq %rdi
+        pushq %rsi
+        pushq %rdx
+        pushq %rcx
+        pushq %r8
+        pushq %r9
+        .cfi_adjust_cfa_offset 56
+        .endm
+        .macro POP_ARGUMENTS
+        popq %r9
+        popq %r8
+        popq %rcx
+        popq %rdx
+        popq %rsi
+        popq %rdi
+        popq %rax
+        .cfi_adjust_cfa_offset -56
+        .endm
+
+        .macro BLOCKING name
+        NEXT \name
+        FUNCTION \name
+        .cfi_startproc
+        endbr64
+        movq selfheal_probe_thread@gottpoff(%rip), %r11
+        incq %fs:THREAD_PROGRESS(%r11)
+        movq selfheal_generation_word(%rip), %r11
+        movq (%r11), %r11
+        cmpq selfheal_seen_generation(%rip), %r11
+        jne 1f
+        jmpq *selfheal_next_\name(%rip)
+1:      PUSH_ARGUMENTS
+        call selfheal_look_at_generation
+        POP_ARGUMENTS
+        jmpq *selfheal_next_\name(%rip)
+        .cfi_endproc
+        .size \name, . - \name
+        .endm
+
+        .macro BEFORE hook, name
+        NEXT \name
+        FUNCTION \name
+        .cfi_startproc
+        endbr64
+        PUSH_ARGUMENTS
+        call \hook
+        POP_ARGUMENTS
+        jmpq *selfheal_next_\name(%rip)
+        .cfi_endproc
+        .size \name, . - \name
+        .endm
+
+        .text
+        .p2align 4
+selfheal_resolve_and_jump:
+        .cfi_startproc
+        PUSH_ARGUMENTS
+        movq %r11, %rdi
+        call selfheal_resolve_next
+        movq %rax, %r11
+        POP_ARGUMENTS
+        jmpq *%r11
+        .cfi_endproc
+
+/* Calls that wait for the world. Their 2.2.5 versions that differ (pthread_cond_*) are from before
+   x86-64 was released; the default versions are what dlsym gives. */
+        BLOCKING accept
+        BLOCKING accept4
+        BLOCKING epoll_wait
+        BLOCKING poll
+        BLOCKING select
+        BLOCKING read
+        BLOCKING readv
+        BLOCKING recv
+        BLOCKING recvfrom
+        BLOCKING recvmsg
+        BLOCKING recvmmsg
+        BLOCKING nanosleep
+        BLOCKING clock_nanosleep
+        BLOCKING pthread_cond_wait
+        BLOCKING pthread_cond_timedwait
+        BLOCKING pthread_cond_clockwait
+        BLOCKING sem_wait
+        BLOCKING sem_timedwait
+        BLOCKING wait
+        BLOCKING waitpid
+        BLOCKING wait3
+        BLOCKING wait4
+        BLOCKING waitid
+        BLOCKING sigwait
+        BLOCKING sigwaitinfo
+        BLOCKING sigtimedwait
+        BLOCKING sleep
+        BLOCKING usleep
+        BLOCKING __poll_chk
+        BLOCKING __read_chk
+        BLOCKING __recv_chk
+        BLOCKING __recvfrom_chk
+
+/* What ends this program, or jumps out of a handler. */
+        BEFORE selfheal_before_exec, execve
+        BEFORE selfheal_before_exec, execv
+        BEFORE selfheal_before_exec, execvp
+        BEFORE selfheal_before_exec, execvpe
+        BEFORE selfheal_before_exec, execl
+        BEFORE selfheal_before_exec, execlp
+        BEFORE selfheal_before_exec, execle
+        BEFORE selfheal_before_exec, fexecve
+        BEFORE selfheal_before_exec, execveat
+        BEFORE selfheal_before_end, exit
+        BEFORE selfheal_before_end, _exit
+        BEFORE selfheal_before_end, _Exit
+        BEFORE selfheal_before_end, quick_exit
+        BEFORE selfheal_before_end, abort
+        BEFORE selfheal_before_jump, longjmp
+        BEFORE selfheal_before_jump, _longjmp
+        BEFORE selfheal_before_jump, siglongjmp
+        BEFORE selfheal_before_jump, __longjmp_chk
+        BEFORE selfheal_before_setcontext, setcontext
+        BEFORE selfheal_before_swapcontext, swapcontext
+
+/* Wrapped in C++: only the slots. */
+        NEXT ppoll
+        NEXT __ppoll_chk
+        NEXT pselect
+        NEXT epoll_pwait
+        NEXT epoll_pwait2
+        NEXT sigaction
+        NEXT signal
+        NEXT sysv_signal
+        NEXT sigset
+        NEXT siginterrupt
+        NEXT sigprocmask
+        NEXT pthread_sigmask
+        NEXT sighold
+        NEXT sigrelse
+        NEXT sigsuspend
+        NEXT sigaltstack
+        NEXT pthread_create
+        NEXT prctl
+
+/* long syscall(number, ...): everything but the two ways to install a filter passes untouched. */
+        NEXT syscall
+        FUNCTION syscall
+        .cfi_startproc
+        endbr64
+        cmpq $317, %rdi /* seccomp */
+        je 1f
+        cmpq $157, %rdi /* prctl */
+        je 1f
+        jmpq *selfheal_next_syscall(%rip)
+1:      jmp selfheal_filter_syscall
+        .cfi_endproc
+        .size syscall, . - syscall
+
+/* vfork: the child runs on the parent's stack, so the return address is kept in a register across
+   the system call; and in its thread-local memory, so what says "child" is taken back by the
+   parent, which goes on only when the child is gone. */
+        FUNCTION vfork
+        .cfi_startproc
+        endbr64
+        popq %rdi
+        .cfi_adjust_cfa_offset -8
+        .cfi_register rip, rdi
+        movq selfheal_probe_thread@gottpoff(%rip), %rsi
+        incq %fs:THREAD_VFORK_DEPTH(%rsi)
+        movl $58, %eax
+        syscall
+        pushq %rdi
+        .cfi_adjust_cfa_offset 8
+        .cfi_offset rip, -8
+        testq %rax, %rax
+        jz 2f
+        decq %fs:THREAD_VFORK_DEPTH(%rsi)
+        cmpq $-4095, %rax
+        jae 1f
+2:      ret
+1:      negl %eax
+        pushq %rax
+        .cfi_adjust_cfa_offset 8
+        call *__errno_location@GOTPCREL(%rip)
+        popq %rcx
+        .cfi_adjust_cfa_offset -8
+        movl %ecx, (%rax)
+        movq $-1, %rax
+        ret
+        .cfi_endproc
+        .size vfork, . - vfork
+        .globl __vfork
+        .type __vfork, @function
+        .set __vfork, vfork
+
+        .section .note.GNU-stack,"",@progbits

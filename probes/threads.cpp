@@ -1,0 +1,207 @@
+// A thread's memory, one mapping, made by its parent:
+//
+//      ┌───────┬──────────────────────────────┬────────┐
+//      │ guard │ alternate stack, 64 KiB      │ Start  │
+//      └───────┴──────────────────────────────┴────────┘
+//        4 KiB                                   4 KiB
+//
+// A thread's end is seen by a thread-specific key: its destructor runs for return, pthread_exit and
+// cancellation alike, after C++ thread_locals; it puts itself off to the last round, so that the
+// application's destructors still run protected. Mappings of ended threads are kept for new ones.
+#include "probes/threads.h"
+
+#include <atomic>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <threads.h>
+
+#include "probes/kernel.h"
+#include "probes/next.h"
+#include "probes/pending.h"
+#include "probes/thread_state.h"
+
+extern "C" int __register_atfork(void (*)(), void (*)(), void (*)(), void*);
+extern "C" void* __libc_stack_end;
+extern "C" __attribute__((visibility("hidden"))) void* __dso_handle;
+
+namespace selfheal::probes {
+namespace {
+
+constexpr u64 guard_size = page_size;
+constexpr u64 mapping_size = guard_size + alternate_stack_size + page_size;
+
+struct Start {
+  void* (*function)(void*);
+  void* argument;
+  u64 blocked;     // the parent's view: what a new thread inherits
+  u64 stack_size;  // of the thread's normal stack
+};
+
+constexpr unsigned kept_mappings = 32;
+constinit std::atomic<u64> kept[kept_mappings]{};
+constinit pthread_key_t end_key = 0;
+constinit u64 default_stack_size = 8 << 20;
+
+u64 map_stack() {
+  for (auto& slot : kept) {
+    if (slot.load(std::memory_order_relaxed) != 0) {
+      if (const u64 mapping = slot.exchange(0, std::memory_order_acquire)) {
+        return mapping;
+      }
+    }
+  }
+  const long mapping =
+      raw_syscall(SYS_mmap, 0, mapping_size, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, static_cast<u64>(-1), 0);
+  if (syscall_failed(mapping)) {
+    return 0;
+  }
+  raw_syscall(SYS_mprotect, static_cast<u64>(mapping), guard_size, PROT_NONE);
+  return static_cast<u64>(mapping);
+}
+
+void keep_stack(u64 mapping) {
+  for (auto& slot : kept) {
+    u64 empty = 0;
+    if (slot.compare_exchange_strong(empty, mapping, std::memory_order_release)) {
+      return;
+    }
+  }
+  raw_syscall(SYS_munmap, mapping, mapping_size);
+}
+
+Start* start_of(u64 mapping) {
+  return pointer_to<Start>(mapping + guard_size + alternate_stack_size);
+}
+
+void adopt_stack(u64 mapping) {
+  Thread& thread = this_thread();
+  thread.own_stack = mapping + guard_size;
+  set_kernel_stack(own_stack_of(thread));
+}
+
+void release_stack() {
+  Thread& thread = this_thread();
+  if (thread.own_stack == 0) {
+    return;
+  }
+  const u64 mapping = thread.own_stack - guard_size;
+  set_kernel_stack({nullptr, SS_DISABLE, 0});
+  thread.own_stack = 0;
+  forget_pending();
+  keep_stack(mapping);
+}
+
+// The value counts the destructor's rounds.
+void at_thread_end(void* value) {
+  const u64 round = address_of(value);
+  if (round < PTHREAD_DESTRUCTOR_ITERATIONS &&
+      pthread_setspecific(end_key, pointer_to<void>(round + 1)) == 0) {
+    return;
+  }
+  if (hooks().thread_ending != nullptr) {
+    hooks().thread_ending();
+  }
+  release_stack();
+}
+
+void begin_thread(const Start& start, u64 mapping) {
+  Thread& thread = this_thread();
+  const u64 here = address_of(__builtin_frame_address(0));
+  // Thread-local storage and a few frames lie above us, the guard below.
+  thread.stack = {here - start.stack_size - page_size, here + start.stack_size};
+  // Its attributes may have asked for a mask of its own (pthread_attr_setsigmask_np), so both.
+  thread.blocked = start.blocked | (unblock_in_kernel(handled_signals()) & handled_signals());
+  adopt_stack(mapping);
+  pthread_setspecific(end_key, pointer_to<void>(1));
+  if (hooks().thread_started != nullptr) {
+    hooks().thread_started();
+  }
+}
+
+void* thread_main(void* argument) {
+  const Start start = *static_cast<Start*>(argument);
+  begin_thread(start, address_of(argument) - guard_size - alternate_stack_size);
+  return start.function(start.argument);
+}
+
+u64 stack_size_of(const pthread_attr_t* attributes) {
+  size_t size = 0;
+  if (attributes == nullptr || pthread_attr_getstacksize(attributes, &size) != 0) {
+    return default_stack_size;
+  }
+  return size;
+}
+
+void in_fork_child() {
+  Thread& thread = this_thread();
+  thread.vfork_depth = 0;
+  forget_pending();
+  if (hooks().fork_child != nullptr) {
+    hooks().fork_child();
+  }
+}
+
+StackRange first_thread_stack() {
+  rlimit limit{};
+  raw_syscall(SYS_prlimit64, 0, RLIMIT_STACK, 0, address_of(&limit));
+  const u64 end = address_of(__libc_stack_end);
+  const u64 size = limit.rlim_cur < end / 2 ? limit.rlim_cur : end / 2;
+  return {end - size - page_size, end + 64 * page_size};
+}
+
+}  // namespace
+
+bool prepare_threads() {
+  const u64 mapping = map_stack();
+  if (mapping == 0 || pthread_key_create(&end_key, at_thread_end) != 0) {
+    return false;
+  }
+  pthread_attr_t attributes;
+  size_t size = 0;
+  if (pthread_getattr_default_np(&attributes) == 0) {
+    if (pthread_attr_getstacksize(&attributes, &size) == 0) {
+      default_stack_size = size;
+    }
+    pthread_attr_destroy(&attributes);
+  }
+  Thread& thread = this_thread();
+  thread.stack = first_thread_stack();
+  stack_t before{};
+  set_kernel_stack({pointer_to<void>(mapping + guard_size), 0, alternate_stack_size}, &before);
+  thread.own_stack = mapping + guard_size;
+  __register_atfork(nullptr, nullptr, in_fork_child, __dso_handle);
+  return true;
+}
+
+SELFHEAL_INTERPOSE(int, pthread_create, pthread_t* thread, const pthread_attr_t* attributes,
+                   void* (*function)(void*), void* argument) {
+  const u64 mapping = handled_signals() != 0 ? map_stack() : 0;
+  if (mapping == 0) {
+    return selfheal_next_pthread_create(thread, attributes, function, argument);
+  }
+  Start* start = start_of(mapping);
+  *start = {function, argument, this_thread().blocked, stack_size_of(attributes)};
+  const int error = selfheal_next_pthread_create(thread, attributes, thread_main, start);
+  if (error != 0) {
+    keep_stack(mapping);
+  }
+  return error;
+}
+
+// libc's own goes to pthread_create behind our back.
+SELFHEAL_INTERPOSE(int, thrd_create, thrd_t* thread, thrd_start_t function, void* argument) {
+  // An int comes back in eax, a pointer in rax: thrd_join takes the low half of either.
+  switch (interposed_pthread_create(
+      thread, nullptr, pointer_to<void*(void*)>(address_of_function(function)), argument)) {
+    case 0:
+      return thrd_success;
+    case ENOMEM:
+      return thrd_nomem;
+    default:
+      return thrd_error;
+  }
+}
+
+}  // namespace selfheal::probes
