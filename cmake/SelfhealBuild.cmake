@@ -33,6 +33,14 @@ if(SELFHEAL_SANITIZE)
   target_link_options(selfheal_sanitizers INTERFACE -fsanitize=address,undefined)
 endif()
 
+# clang's -mgeneral-regs-only also takes `long double` away, and with it libstdc++'s headers; without
+# SSE and MMX it has no reason to touch a vector register either.
+if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
+  set(general_regs_only -mno-mmx -mno-sse)
+else()
+  set(general_regs_only -mgeneral-regs-only)
+endif()
+
 function(selfheal_part name)
   cmake_parse_arguments(PART "GENERAL_REGS_ONLY" "" "SOURCES;LINK" ${ARGN})
   add_library(${name} STATIC ${PART_SOURCES})
@@ -41,7 +49,7 @@ function(selfheal_part name)
     -fvisibility=hidden -fno-plt -ftls-model=initial-exec -fno-stack-protector
     $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti -fno-threadsafe-statics -fvisibility-inlines-hidden>)
   if(PART_GENERAL_REGS_ONLY)
-    target_compile_options(${name} PRIVATE -mgeneral-regs-only)
+    target_compile_options(${name} PRIVATE ${general_regs_only})
   else()
     target_link_libraries(${name} PUBLIC selfheal_sanitizers)
   endif()

@@ -58,7 +58,7 @@ i32 parse_number(const char* text) {
 
 // The directory's link count is 2 + the number of threads.
 u32 count_links(const File& directory) {
-  struct stat status;
+  struct stat status = {};
   const long failed = raw_syscall(SYS_fstat, directory.fd(), address_of(&status));
   return failed != 0 || status.st_nlink < 3 ? 0 : static_cast<u32>(status.st_nlink - 2);
 }

@@ -232,7 +232,7 @@ u32 Patcher::upgrade() {
 
 // One step of the grace period; a new one begins for patches that came too late for the last.
 u32 Patcher::advance() {
-  static constinit Range ranges[max_regions];  // under the lock
+  static constinit Range ranges[max_regions] = {};  // under the lock
   for (unsigned round = 0; round < 2; ++round) {
     u32 waiting = 0;
     const bool fresh = !grace_.active();

@@ -90,7 +90,7 @@ void sanitize(RecordModule& module) {
     module.id = {};
   }
   module.id.reserved[0] = module.id.reserved[1] = 0;
-  for (u8 i = module.id.size; i < sizeof module.id.bytes; ++i) {
+  for (u32 i = module.id.size; i < sizeof module.id.bytes; ++i) {
     module.id.bytes[i] = 0;
   }
   // The name goes to terminals: nothing but printable ASCII, so that it cannot steer one.
