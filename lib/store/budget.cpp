@@ -54,7 +54,7 @@ u64 count_heal(Budget& place, u32 minute) {
 BudgetUse budget_spend(const Journal& journal, u64 site, u64 fault_address, u64 now_ns) {
   Budget* const table = journal.budgets();
   const u32 minute = static_cast<u32>(now_ns / minute_ns);
-  Budget* const place = table == nullptr ? nullptr : place_of(table, site | 1, minute);
+  Budget* const place = table == nullptr ? nullptr : place_of(table, site == 0 ? 1 : site, minute);
   if (place == nullptr) {
     return {1, 1};
   }
