@@ -3,7 +3,7 @@
 import threading
 
 from requests import bad, good, order, orders, price_list
-from servers import case, client, maps, process
+from servers import case, client, maps, process, runtime
 from servers.warehouse import Warehouse, cut, files_folder, program, restore
 
 
@@ -158,6 +158,16 @@ class Modes(case.Case):
         self.assertEqual(len(store.regions()), 1)
         self.crash("mode=off", store)
 
+    def test_eager_survives_a_first_crash(self):
+        store = self.store()
+        with Warehouse(self.folder, store.environment("mode=eager")) as server:
+            for name in ("null", "divide", "trap"):
+                for _ in range(3):
+                    self.assertIn(server.fetch(bad[name][0]).status, range(400, 600), name)
+                self.assertEqual(server.fetch("/items/nails").status, 200)
+            self.assertEqual(server.stop(), 0)
+        self.assertEqual(len(store.regions()), 3)
+
     def test_a_disabled_region_is_left_alone(self):
         store = self.store()
         self.crash("", store)
@@ -175,6 +185,28 @@ class Modes(case.Case):
         self.assertEqual(store.regions(), [])
         self.crash("", store)
         self.assertEqual(len(store.regions()), 1)
+
+
+class Supervised(case.Case):
+    def test_selfheal_run_restarts_what_crashed_and_the_restarted_one_heals(self):
+        store = self.store()
+        port = client.free_port()
+        environment = {**runtime.plain_environment(), "SELFHEAL_STORE": store.folder,
+                       "SELFHEAL_LIBRARY": runtime.library}
+        supervisor = process.Process([runtime.command, "run", "--restart", "--", program, "--port", str(port)],
+                                     self.folder, "supervised", environment)
+        self.addCleanup(supervisor.stop)
+        process.wait_for(lambda: client.is_listening(port), "the server listens")
+        (first,) = maps.children(supervisor.pid)
+        with self.assertRaises(client.Dropped):
+            client.fetch(port, bad["null"][0])
+        process.wait_for(lambda: maps.children(supervisor.pid) not in ([], [first]) and client.is_listening(port),
+                         "the server is restarted")
+        (second,) = maps.children(supervisor.pid)
+        self.assertEqual(client.fetch(port, bad["null"][0]).status, 404)
+        self.assertEqual(maps.children(supervisor.pid), [second])
+        self.assertEqual(supervisor.stop(), 0)
+        self.assertEqual(maps.mappings(second), [])
 
 
 if __name__ == "__main__":
