@@ -101,5 +101,56 @@ class Preload(case.Case):
         self.assert_same("bash", "-c", "bash -c 'kill -SEGV $$'; echo $?", status=0)
 
 
+class BadInput(case.Case):
+    """What is wrong with our own files or settings costs one line on stderr and nothing else."""
+
+    def say(self, store, options=""):
+        run = subprocess.run(["echo", "hello"], env=store.environment(options), capture_output=True, text=True,
+                             timeout=20, check=False)
+        self.assertEqual((run.returncode, run.stdout), (0, "hello\n"))
+        return run.stderr.splitlines()
+
+    def test_a_good_store_costs_no_line(self):
+        store = self.store()
+        self.assertEqual(self.say(store), [])
+        self.assertEqual(self.say(store), [])
+        self.assertTrue(os.path.exists(os.path.join(store.folder, "journal")))
+
+    def damaged(self, change):
+        store = self.store()
+        self.say(store)
+        with open(os.path.join(store.folder, "journal"), "r+b") as f:
+            change(f)
+        lines = self.say(store)
+        self.assertEqual(len(lines), 1, lines)
+        self.assertIn("journal", lines[0])
+
+    def test_a_journal_that_is_something_else(self):
+        self.damaged(lambda f: f.write(b"#!/bin/sh\n"))
+
+    def test_a_journal_of_another_version(self):
+        self.damaged(lambda f: (f.seek(8), f.write(b"\x63")))
+
+    def test_a_journal_cut_short(self):
+        self.damaged(lambda f: f.truncate(5000))
+
+    def test_an_empty_journal(self):
+        self.damaged(lambda f: f.truncate(0))
+
+    def test_a_store_that_is_a_file(self):
+        store = self.store()
+        with open(store.folder, "w", encoding="utf-8") as f:
+            f.write("not a folder")
+        lines = self.say(store)
+        self.assertEqual(len(lines), 1, lines)
+        self.assertIn(store.folder, lines[0])
+
+    def test_a_misspelt_option_is_named_with_its_neighbour(self):
+        lines = self.say(self.store(), "mdoe=observe")
+        self.assertEqual(len(lines), 1, lines)
+        self.assertIn("mdoe", lines[0])
+        self.assertRegex(lines[0], r"\bmode\b")
+
+
 if __name__ == "__main__":
     case.main()
