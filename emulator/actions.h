@@ -60,7 +60,7 @@ enum class Action : u32 {
 
 enum class Deferred : u32 {
   none = 0,
-  free_memory,  // a: pointer
+  free_memory,  // a: pointer, b: its size
   close_fd,     // a: descriptor (a duplicate that keeps what the guest closed), b: the guest's
   unmap,        // a: address, b: size
 };
@@ -69,10 +69,12 @@ enum class Deferred : u32 {
 [[nodiscard]] bool log_exchange_128(UndoLog& log, u64 address, const u64 (&old_value)[2],
                                     const u64 (&new_value)[2]);
 
-// The application's own functions which compensations need; 0 where the program has none. Filled by
-// resolve_models().
+// The application's own functions which compensations and models need; 0 where the program has
+// none. Filled by resolve_models().
 struct NativeFunctions {
-  u64 free;
+  u64 malloc, free, aligned_alloc, malloc_usable_size;
+  u64 memcpy, strlen, strnlen;
+  u64 errno_location;
   u64 mutex_trylock, mutex_unlock;
   u64 rwlock_tryrdlock, rwlock_trywrlock, rwlock_unlock;
   u64 spin_trylock, spin_unlock;

@@ -122,6 +122,7 @@ bool UndoLog::defer(Deferred effect, u64 a, u64 b) {
   limit_ -= sizeof(DeferredEffect);
   *pointer_to<DeferredEffect>(limit_) = {effect, 0, a, b};
   observable_ += observable(effect) ? 1 : 0;
+  held_bytes_ += observable(effect) ? 0 : b;
   const u64 bit = filter_bit(a, filter_bits);
   filter_[bit / 64] |= u64{1} << bit % 64;
   return true;
@@ -183,14 +184,15 @@ bool UndoLog::touches(u64 begin, u64 end) const {
 
 struct UndoLog::Replay {
   UndoLog& log;
+  u64 floor;
   RollbackResult result;
   Unheld unheld;
 };
 
 // The cursor moves before a record is replayed, so that after a fault the next older one is next.
 void UndoLog::replay(void* state) {
-  auto& [log, result, unheld] = *static_cast<Replay*>(state);
-  while (log.cursor_ > log.start_) {
+  auto& [log, floor, result, unheld] = *static_cast<Replay*>(state);
+  while (log.cursor_ > floor) {
     const u64 record_end = log.cursor_;
     const u64 header = word_at(record_end - 8);
     const u64 record = record_end - record_size(header);
@@ -221,9 +223,8 @@ void UndoLog::replay(void* state) {
   }
 }
 
-RollbackResult UndoLog::rollback() {
-  high_water_ = used() > high_water_ ? used() : high_water_;
-  Replay state{*this, {}, {}};
+RollbackResult UndoLog::replay_to(u64 floor) {
+  Replay state{*this, floor, {}, {}};
   if (owner_ == nullptr) {
     replay(&state);
   } else {
@@ -231,8 +232,18 @@ RollbackResult UndoLog::rollback() {
       ++state.result.failed;
     }
   }
-  clear();
   return state.result;
+}
+
+void UndoLog::back_to(u64 mark) {
+  replay_to(mark);
+}
+
+RollbackResult UndoLog::rollback() {
+  high_water_ = used() > high_water_ ? used() : high_water_;
+  const RollbackResult result = replay_to(start_);
+  clear();
+  return result;
 }
 
 void UndoLog::commit() {
@@ -259,6 +270,7 @@ void UndoLog::clear() {
   limit_ = end_;
   last_action_ = 0;
   observable_ = 0;
+  held_bytes_ = 0;
   irrevocable_ = 0;
   if (high_water_ > 2 * resident_size && may_call(SYS_madvise)) {
     const u64 begin = page_up(start_ + resident_size);

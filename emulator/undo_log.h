@@ -83,6 +83,8 @@ class UndoLog {
   [[nodiscard]] bool defer(Deferred effect, u64 a, u64 b = 0);
   // Is this held back? Exact among the newest 256; beyond those a filter may let one be missed.
   bool deferred(Deferred effect, u64 a) const;
+  // Bytes of heap and mappings that commit will release.
+  u64 held_bytes() const { return held_bytes_; }
   // Before a call that may block: runs now what somebody else may be waiting for (closes), each
   // counted as irrevocable. Frees and unmaps stay held back: nobody waits for those, and a pointer
   // that a rollback brings back must still point to something.
@@ -94,6 +96,11 @@ class UndoLog {
 
   bool empty() const { return cursor_ == start_ && limit_ == end_ && irrevocable_ == 0; }
   u64 used() const { return (cursor_ - start_) + (end_ - limit_); }
+
+  // Where the log ends now, and undoing what was logged since: for an effect that failed half way.
+  // Not across deferred effects.
+  u64 mark() const { return cursor_; }
+  void back_to(u64 mark);
 
   // Puts every byte back and runs the actions, newest first; drops what was deferred. The guest's
   // vector registers are not preserved (nobody needs them after a rollback).
@@ -115,6 +122,7 @@ class UndoLog {
   static constexpr u64 filter_bits = 4096;
 
   static void replay(void* state);
+  RollbackResult replay_to(u64 floor);
   ActionRecord* newest(Action action, u64 a) const;
   bool touches(u64 begin, u64 end) const;
   void clear();
@@ -124,7 +132,8 @@ class UndoLog {
   u64 limit_ = 0;        // begin of the newest deferred effect
   u64 end_ = 0;          // end of the oldest deferred effect
   u64 last_action_ = 0;  // address of the newest action record; 0: none
-  u64 high_water_ = 0;   // the most `used()` since the memory was last given back
+  u64 held_bytes_ = 0;
+  u64 high_water_ = 0;  // the most `used()` since the memory was last given back
   u64* filter_ = nullptr;
   Thread* owner_ = nullptr;
   u32 observable_ = 0;  // deferred effects that run_deferred would run
