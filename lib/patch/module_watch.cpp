@@ -2,11 +2,11 @@
 
 #include <atomic>
 #include <cerrno>
-#include <link.h>
 
 #include "lib/base/code_memory.h"
 #include "lib/patch/emitter.h"
 #include "lib/patch/live_patch.h"
+#include "lib/patch/loader.h"
 #include "lib/patch/text_writer.h"
 
 extern "C" {
@@ -24,13 +24,14 @@ namespace {
 constexpr u64 code_alignment = 16;
 constexpr u64 native_at = 32;  // behind the far jump of the cell
 
+constinit const r_debug* debug = nullptr;
 constinit ModuleHooks module_hooks{};
 constinit CodeMemory memory;
 constinit std::atomic<u64> changes{0};
 
 // Every namespace (dlmopen) has a list and a state of its own; glibc 2.35 and later chain them.
 bool any_in_state(int state) {
-  const r_debug* list = &_r_debug;
+  const r_debug* list = debug;
   while (list != nullptr) {
     if (list->r_state == state) {
       return true;
@@ -61,7 +62,8 @@ u64 module_changes() {
 }
 
 Refusal watch_modules(const ModuleHooks& hooks) {
-  const u64 entry = _r_debug.r_brk;
+  debug = loader_debug();
+  const u64 entry = debug->r_brk;
   if (entry == 0 || !memory.map(entry, page_size)) {
     return Refusal::no_code_memory;
   }

@@ -104,7 +104,8 @@ class Mover {
       return Refusal::return_into_entry;
     }
     note_move(offset);
-    ended_ = ends_flow(instruction);
+    // A moved call returns to the original, not to the copy.
+    ended_ = ends_flow(instruction) || instruction.meta.category == ZYDIS_CATEGORY_CALL;
     return relocate(instruction, code_.bytes + offset, code_.address + offset, to_);
   }
 

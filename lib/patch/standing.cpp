@@ -6,6 +6,8 @@
 #include <link.h>
 #include <sys/auxv.h>
 
+#include "lib/patch/loader.h"
+
 namespace selfheal::patch {
 namespace {
 
@@ -121,7 +123,7 @@ Standing standing_of(u64 entry) {
     return Standing::vdso;
   }
   const link_map* module = object.dlfo_link_map;
-  if (module == module_of(address_of(&_r_debug))) {
+  if (module == module_of(loader_debug()->r_brk)) {
     return Standing::loader;
   }
   if (module == module_of(address_of_function(&standing_of)) ||
