@@ -313,6 +313,6 @@ int main(int argc, char** argv) {
   if (argc > 1 && *end != '\0') {
     return replay(argv[1]);
   }
-  return drive(seed, argc > 2 ? std::strtoull(argv[2], nullptr, 0) : 20000);
+  return drive(seed, argc > 2 ? std::strtoull(argv[2], nullptr, 0) : 8000);
 }
 #endif

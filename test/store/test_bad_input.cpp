@@ -66,7 +66,7 @@ void check_refused(const Outcome& outcome, const std::string& file) {
 // In memory where opening a file each time would take minutes under the sanitizer.
 Outcome attach_and_use(const Bytes& bytes) {
   std::vector<u64> memory(bytes.size() / 8 + 1);
-  memcpy(memory.data(), bytes.data(), bytes.size());
+  std::copy(bytes.begin(), bytes.end(), reinterpret_cast<u8*>(memory.data()));
   Journal journal;
   Error error;
   Outcome outcome;
@@ -123,7 +123,7 @@ TEST_CASE("a flip in a sealed payload is always found") {
     Error error;
     Bytes bytes = small.journal;
     std::vector<u64> memory(bytes.size() / 8 + 1);
-    memcpy(memory.data(), bytes.data(), bytes.size());
+    std::copy(bytes.begin(), bytes.end(), reinterpret_cast<u8*>(memory.data()));
     REQUIRE(journal.attach(memory.data(), bytes.size(), false, "journal", error));
     Slot copy;
     const SlotView view = journal.read(slot, copy);
