@@ -11,14 +11,9 @@
 
 #include "lib/base/record.h"
 #include "lib/base/registers.h"
+#include "lib/recover/stack.h"
 
 namespace selfheal::recover {
-
-// The thread's stack: [low, high). Loads outside are refused. `low` may be the stack pointer.
-struct StackBounds {
-  u64 low;
-  u64 high;
-};
 
 // One activation. frames[0] is where the thread stopped. frames[n].registers are what the caller
 // has right after frames[n-1] returns to it: rip is the return address, rsp is above it, and the
