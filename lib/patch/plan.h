@@ -54,6 +54,13 @@ enum class Refusal : u8 {
 
 const char* text_of(Refusal refusal);
 
+// Worth another try at a later occasion: nothing is wrong with the function. (A thread just being
+// born has all signals blocked; a list of threads that changes while it is read is not believed.)
+constexpr bool is_transient(Refusal refusal) {
+  return refusal == Refusal::busy || refusal == Refusal::threads_unknown ||
+         refusal == Refusal::trap_blocked;
+}
+
 // What the caller knows about a function besides its bytes; standing.h finds most of it.
 enum class Standing : u8 {
   ordinary,
