@@ -1,0 +1,75 @@
+#include "cli/format.h"
+
+#include <chrono>
+#include <cstdio>
+#include <ctime>
+#include <fmt/core.h>
+
+#include "cli/module_finder.h"
+
+namespace selfheal::cli {
+
+std::string hex(u64 value) {
+  return fmt::format("0x{:x}", value);
+}
+
+std::string utc_time(u64 ns) {
+  const std::time_t seconds = static_cast<std::time_t>(ns / 1'000'000'000);
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:09}Z", parts.tm_year + 1900,
+                     parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
+                     ns % 1'000'000'000);
+}
+
+Json json_time(u64 ns) {
+  return ns == 0 ? Json(nullptr) : Json(utc_time(ns));
+}
+
+u64 now_ns() {
+  using namespace std::chrono;
+  return static_cast<u64>(
+      duration_cast<nanoseconds>(system_clock::now().time_since_epoch()).count());
+}
+
+std::string age(u64 ns, u64 now) {
+  if (ns == 0) {
+    return "";
+  }
+  const u64 seconds = now > ns ? (now - ns) / 1'000'000'000 : 0;
+  const auto ago = [](u64 count, const char* unit) {
+    return fmt::format("{} {}{} ago", count, unit, count == 1 ? "" : "s");
+  };
+  if (seconds < 60) {
+    return ago(seconds, "second");
+  }
+  if (seconds < 3600) {
+    return ago(seconds / 60, "minute");
+  }
+  if (seconds < 2 * 86400) {
+    return ago(seconds / 3600, "hour");
+  }
+  return ago(seconds / 86400, "day");
+}
+
+Json json_module(const RecordModule& module) {
+  const char* kind = "none";
+  if (module.id.kind == ModuleIdKind::build_id) {
+    kind = "build-id";
+  } else if (module.id.kind == ModuleIdKind::content_hash) {
+    kind = "content-hash";
+  }
+  return {{"name", name_of(module)}, {"id_kind", kind}, {"id", id_digits_of(module.id)}};
+}
+
+Json json_name(const std::string& name) {
+  return name.empty() ? Json(nullptr) : Json(name);
+}
+
+void print_json(const Json& document) {
+  const std::string text = document.dump(2, ' ', true, Json::error_handler_t::replace);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fputc('\n', stdout);
+}
+
+}  // namespace selfheal::cli

@@ -1,0 +1,118 @@
+// selfheal list: the regions of the store, one a line.
+#include <fmt/core.h>
+#include <memory>
+
+#include "cli/region_json.h"
+#include "cli/regions.h"
+#include "cli/session.h"
+#include "cli/table.h"
+#include "lib/store/catalog.h"
+
+namespace selfheal::cli {
+namespace {
+
+constexpr const char* examples =
+    "Examples:\n"
+    "  selfheal list                    what has crashed, and what is done about it\n"
+    "  selfheal list --json | jq '.regions[].id'\n"
+    "  selfheal list --store /srv/heal  another store\n"
+    "\n"
+    "faults: crashes recorded; heals: times a crash was rolled back instead.\n"
+    "As the store's owner, this also moves what waits in the journal to the catalog.\n";
+
+std::string place_of(const Region& region, ModuleFinder& modules) {
+  const store::CatalogEntry& entry = region.entry;
+  const std::string name = modules.function_name(entry.module, entry.entry_offset);
+  return name.empty() ? hex(entry.entry_offset) : name;
+}
+
+Cell state_of(const Region& region) {
+  if (region.pending) {
+    return {"pending", Colour::dim};
+  }
+  if (region.entry.enabled == 0) {
+    return {"disabled", Colour::yellow};
+  }
+  return {"enabled", Colour::green};
+}
+
+void print_table(const Session& session, const Regions& regions, ModuleFinder& modules) {
+  Table table;
+  table.column("ID");
+  table.column("MODULE", Align::left, Fit::cut);
+  table.column("FUNCTION", Align::left, Fit::cut);
+  table.column("FAULT", Align::left, Fit::cut);
+  table.column("SEEN");
+  table.column("FAULTS", Align::right);
+  table.column("HEALS", Align::right);
+  table.column("STATE");
+  table.column("POLICY");
+  const u64 now = now_ns();
+  for (const Region& region : regions.regions) {
+    const store::CatalogEntry& entry = region.entry;
+    table.row({{id_text(entry.id), Colour::bold},
+               {name_of(entry.module)},
+               {place_of(region, modules)},
+               {name_of(entry.fault_kind)},
+               {age(entry.last_seen_ns, now)},
+               {std::to_string(entry.fault_count)},
+               {std::to_string(entry.heal_count)},
+               state_of(region),
+               {store::name_of(entry.policy)}});
+  }
+  fmt::print("{}", table.render(session.terminal));
+}
+
+void print_notes(const OpenStore& opened, const Regions& regions) {
+  if (regions.unattributed != 0) {
+    fmt::print("\n{} recorded faults could be blamed on no function.\n", regions.unattributed);
+  }
+  if (opened.store.journal.mapped() && opened.store.journal.dropped_faults() != 0) {
+    fmt::print("\n{} faults were not recorded: the journal was full.\n",
+               opened.store.journal.dropped_faults());
+  }
+}
+
+Outcome list(const Session& session) {
+  const auto opened = open_to_look(session);
+  if (!opened) {
+    return tl::unexpected(opened.error());
+  }
+  const OpenStore& store = **opened;
+  const Regions regions = store.exists ? read_regions(store) : Regions{};
+  ModuleFinder modules;
+  if (session.json) {
+    Json list = Json::array();
+    for (const Region& region : regions.regions) {
+      list.push_back(json_region(region, modules));
+    }
+    const store::Journal& journal = store.store.journal;
+    print_json({{"store", store.place.path},
+                {"generation", store.store.catalog.generation()},
+                {"regions", std::move(list)},
+                {"unattributed_faults", regions.unattributed},
+                {"dropped_faults", journal.mapped() ? journal.dropped_faults() : 0},
+                {"dropped_heals", journal.mapped() ? journal.dropped_heals() : 0}});
+    return 0;
+  }
+  if (regions.regions.empty()) {
+    fmt::print("No crash is recorded in {}{}.\n", store.place.path,
+               store.exists ? "" : " (it does not exist yet)");
+  } else {
+    print_table(session, regions, modules);
+  }
+  print_notes(store, regions);
+  return 0;
+}
+
+}  // namespace
+
+void add_list(CLI::App& app, Session& session) {
+  CLI::App* command = app.add_subcommand("list", "Show the functions that crashed");
+  command->footer(examples);
+  add_store_option(*command, session);
+  add_json_option(*command, session);
+  command->callback([&session] { session.action = [&session] { return list(session); }; });
+}
+
+}  // namespace selfheal::cli
