@@ -1,5 +1,6 @@
 #include "lib/store/open.h"
 
+#include <algorithm>
 #include <errno.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -15,6 +16,10 @@ namespace {
 
 constexpr u64 live_file_size = catalog_size(max_catalog_entries);
 
+u64 generation_of(const void* live) {
+  return __atomic_load_n(&static_cast<const CatalogHeader*>(live)->generation, __ATOMIC_ACQUIRE);
+}
+
 // Opens one store after the other's model: every step leaves a line in `error` when it fails.
 class Opener {
  public:
@@ -28,7 +33,9 @@ class Opener {
     if (!directory_.open()) {
       return true;  // absent, and not to be made
     }
-    return open_journal() && open_catalog() && open_live();
+    // Live before catalog, as the promoter writes them the other way round: a generation that was
+    // live and has no catalog file afterwards belonged to one that somebody removed.
+    return open_journal() && open_live() && open_catalog();
   }
 
  private:
@@ -48,6 +55,7 @@ class Opener {
   Store& store_;
   Error& error_;
   Descriptor directory_;
+  u64 live_generation_ = 0;
 };
 
 bool Opener::open_directory() {
@@ -186,8 +194,12 @@ bool Opener::open_journal() {
 bool Opener::open_catalog() {
   const FilePath path(store_.path, catalog_name);
   Descriptor file(open_at(directory_.get(), catalog_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
-  if (file.result() == -ENOENT || (file.result() == -EACCES && !store_.owner)) {
-    return true;  // none yet, or none for us: we only record
+  if (file.result() == -ENOENT) {
+    store_.removed_generation = live_generation_;
+    return true;
+  }
+  if (file.result() == -EACCES && !store_.owner) {
+    return true;  // none for us: we only record
   }
   if (!file.open()) {
     return refuse(path.c_str(), reason_of(file.result()), "it cannot be opened");
@@ -224,6 +236,7 @@ bool Opener::open_live() {
   if (!syscall_failed(memory)) {
     store_.live = pointer_to<void>(static_cast<u64>(memory));
     store_.live_size = live_file_size;
+    live_generation_ = generation_of(store_.live);
   }
   return true;
 }
@@ -255,12 +268,9 @@ bool catalog_is_stale(const Store& store) {
 }
 
 bool load_newer_catalog(const Store& store, Catalog& out) {
-  if (store.live == nullptr) {
-    return false;
-  }
-  const CatalogHeader& header = *static_cast<const CatalogHeader*>(store.live);
   // The journal's generation is anybody's to write; the live file is the owner's only.
-  if (__atomic_load_n(&header.generation, __ATOMIC_ACQUIRE) <= store.catalog.generation()) {
+  const u64 known = std::max(store.catalog.generation(), store.removed_generation);
+  if (store.live == nullptr || generation_of(store.live) <= known) {
     return false;
   }
   Error ignored;

@@ -39,6 +39,7 @@ struct Store {
   u32 directory_owner = 0;
   const void* live = nullptr;  // read-only mapping of the live file, or nullptr
   u64 live_size = 0;
+  u64 removed_generation = 0;  // somebody removed the catalog: up to here the live file is old news
 };
 
 bool open_store(const OpenRequest& request, Store& store, Error& error);
@@ -48,9 +49,9 @@ void close_store(Store& store);
 bool catalog_is_stale(const Store& store);
 
 // Loads the newest catalog into `out` through the inherited live mapping: no file is opened, so it
-// works after chroot and setuid. System calls: one mmap, one mprotect, no more. False when there is
-// nothing newer, or it is just being written (try again at the next blocking call).
-// The caller swaps it in, and closes the old one once nobody reads it any more.
+// works after chroot and setuid. System calls: mmap, mprotect and, for one it refuses, munmap.
+// False when there is nothing newer, or it is just being written (try again at the next blocking
+// call). The caller swaps it in, and closes the old one once nobody reads it any more.
 bool load_newer_catalog(const Store& store, Catalog& out);
 
 }  // namespace selfheal::store

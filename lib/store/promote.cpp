@@ -95,12 +95,15 @@ class Promoter {
   void promote_heal(const HealRecord& record);
   bool archive();
   void release();
+  // The clock was set back: what is newer than now says nothing about what was counted.
+  void forget_future(u64& time_ns) const { time_ns = time_ns > now_ ? 0 : time_ns; }
 
   Store& store_;
   Error& error_;
   CatalogEditor editor_;
   Batch batch_;
   Promotion promotion_;
+  u64 now_ = 0;
   bool regions_changed_ = false;
   bool counters_changed_ = false;
 };
@@ -150,6 +153,7 @@ void Promoter::promote_fault(const FaultRecord& record) {
   if (CatalogEntry* entry =
           editor_.find(module, record.region.entry.offset, record.region.code_hash);
       entry != nullptr) {
+    forget_future(entry->last_seen_ns);
     const FaultCounted counted = count_fault(record, *entry);
     counters_changed_ |= counted != FaultCounted::already;
     regions_changed_ |= counted == FaultCounted::policy_changed;
@@ -170,7 +174,11 @@ void Promoter::promote_heal(const HealRecord& record) {
   }
   CatalogEntry* entry = editor_.find(record.modules[record.region.entry.module].id,
                                      record.region.entry.offset, record.region.code_hash);
-  if (entry != nullptr && record.time_ns > entry->last_heal_ns) {
+  if (entry == nullptr) {
+    return;
+  }
+  forget_future(entry->last_heal_ns);
+  if (record.time_ns > entry->last_heal_ns) {
     ++entry->heal_count;
     entry->last_heal_ns = record.time_ns;
     counters_changed_ = true;
@@ -206,7 +214,8 @@ Promotion Promoter::run() {
     return promotion_;
   }
   promotion_.result = Promoted::failed;
-  if (!batch_.read(store_.journal, realtime_ns(), promotion_)) {
+  now_ = realtime_ns();
+  if (!batch_.read(store_.journal, now_, promotion_)) {
     error_.begin() << store_.path << ": no memory to read the journal into";
     return promotion_;
   }

@@ -1,11 +1,16 @@
 #include <catch2/catch.hpp>
 #include <cstring>
+#include <linux/seccomp.h>
 #include <memory>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <thread>
 
+#include "lib/base/raw_syscall.h"
+#include "lib/store/budget.h"
 #include "lib/store/promote.h"
 #include "lib/store/shared.h"
 #include "test/store/support.h"
@@ -61,6 +66,28 @@ TEST_CASE("what a process recorded is still there after it was killed") {
   OpenStore store(folder.path());
   REQUIRE(store.opened);
   CHECK(views_of(store->journal).faults == 1);
+}
+
+TEST_CASE("recording needs no system call and no descriptor: it works in the strictest sandbox") {
+  const Folder folder;
+  OpenStore store(folder.path());
+  REQUIRE(store.opened);
+  const FaultRecord fault = fault_in(0x1000);
+  const HealRecord heal = heal_in(0x1000);
+  const int status = in_child([&] {
+    const rlimit none = {0, 0};
+    setrlimit(RLIMIT_FSIZE, &none);
+    close_range(3, ~0U, 0);
+    // Any system call but read, write, exit and rt_sigreturn kills from here on.
+    prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT);
+    const bool in = store->journal.record_fault(fault) == Recorded::yes &&
+                    store->journal.record_heal(heal) == Recorded::yes &&
+                    budget_spend(store->journal, 1, 0, fault.time_ns).heals_this_minute == 1;
+    raw_syscall(SYS_exit, in ? 0 : 1);
+  });
+  CHECK(status == 0);
+  CHECK(views_of(store->journal).faults == 1);
+  CHECK(views_of(store->journal).heals == 1);
 }
 
 TEST_CASE("two processes and their threads that record at once all get in") {

@@ -272,6 +272,32 @@ TEST_CASE("a generation forged by a worker brings no catalog") {
   Catalog newer;
   CHECK(catalog_is_stale(store.store));
   CHECK_FALSE(load_newer_catalog(store.store, newer));
+  Error error;
+  promote(store.store, error);
+  CHECK_FALSE(catalog_is_stale(store.store));
+}
+
+TEST_CASE("removing the catalog forgets its regions, and generations go on") {
+  const Folder folder;
+  {
+    OpenStore store(folder.path());
+    store->journal.record_fault(fault_in(0x1000));
+    Error error;
+    promote(store.store, error);
+  }
+  std::filesystem::remove(folder.file("catalog"));
+  OpenStore store(folder.path());
+  REQUIRE(store.opened);
+  Catalog newer;
+  CHECK_FALSE(load_newer_catalog(store.store, newer));
+  store->journal.record_fault(fault_in(0x2000));
+  Error error;
+  promote(store.store, error);
+  REQUIRE(load_newer_catalog(store.store, newer));
+  CHECK(newer.generation() == 2);
+  REQUIRE(newer.entries().size() == 1);
+  CHECK(newer.entries()[0].entry_offset == 0x2000);
+  newer.close();
 }
 
 TEST_CASE("a live file that is being written is not believed") {

@@ -231,6 +231,22 @@ TEST_CASE("a time in the future cannot hide later faults from the counters") {
   CHECK(catalog_on_disk(folder.path())[0].fault_count == 2);
 }
 
+TEST_CASE("setting the clock back does not stop the counting") {
+  const Folder folder;
+  OpenStore store(folder.path());
+  store->journal.record_fault(fault_in(0x1000));
+  promoted(store.store);
+  Error error;
+  CatalogEditor editor;
+  REQUIRE(editor.begin(store.store, error) == EditBegin::ready);
+  editor.entries()[0].last_seen_ns = realtime_now() + 3600'000'000'000;
+  REQUIRE(editor.commit(EditKind::counters, error));
+  editor.end();
+  store->journal.record_fault(fault_in(0x1000, realtime_now()));
+  promoted(store.store);
+  CHECK(catalog_on_disk(folder.path())[0].fault_count == 2);
+}
+
 TEST_CASE("heals are counted in the catalog without making live processes look again") {
   const Folder folder;
   OpenStore store(folder.path(), 64);
