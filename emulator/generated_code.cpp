@@ -1,0 +1,177 @@
+#include "emulator/generated_code.h"
+
+#include <cpuid.h>
+
+namespace selfheal::emulator {
+namespace {
+
+constinit CodeMemory memory;
+constinit u64 enter_address = 0;
+constinit u64 mask_readers = 0;
+constinit u64 vector_readers = 0;
+constinit u64 mmx_readers = 0;
+constexpr unsigned reader_size = 16;
+
+// See the picture in thread.h. Nothing below the guest's rsp is touched on the way out: the
+// guest may have live data in its red zone.
+void emit_enter_and_leave(Emitter& e) {
+  for (u8 r = 0; r < gpr_count; ++r) {
+    if (r != rsp) {
+      e.store(r, guest_word(r));
+    }
+  }
+  e.pushfq();
+  e.pop_word(guest_flags());
+  e.pop_word(in_thread(offsetof(Thread, region_index)));
+  e.store(rsp, guest_word(rsp));
+  e.load(rsp, in_thread(offsetof(Thread, stack_top)));
+  e.cld();
+  e.call_word(in_thread(offsetof(Thread, run)));
+  e.push_word(guest_flags());
+  e.popfq();
+  for (u8 r = 0; r < gpr_count; ++r) {
+    e.load(r, guest_word(r));  // mov leaves the flags alone
+  }
+  e.jump_word(in_thread(offsetof(Thread, guest) + offsetof(Registers, rip)));
+}
+
+enum class VectorWidth : u8 { xmm, ymm, zmm };
+
+struct Features {
+  bool mask_registers = false;
+  bool wide_masks = false;
+  VectorWidth width = VectorWidth::xmm;
+};
+
+Features detect() {
+  Features f;
+  u32 a;
+  u32 b;
+  u32 c;
+  u32 d;
+  if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & bit_OSXSAVE) == 0) {
+    return f;
+  }
+  u32 xcr0;
+  u32 high;
+  asm("xgetbv" : "=a"(xcr0), "=d"(high) : "c"(0));
+  if ((xcr0 & 6) == 6) {
+    f.width = VectorWidth::ymm;
+  }
+  if ((xcr0 & 0xe6) == 0xe6 && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 &&
+      (b & bit_AVX512F) != 0) {
+    f.width = VectorWidth::zmm;
+    f.mask_registers = true;
+    f.wide_masks = (b & bit_AVX512BW) != 0;
+  }
+  return f;
+}
+
+// kmovq %k, %rax; ret
+void emit_mask_reader(Emitter& e, unsigned k, bool wide) {
+  if (wide) {
+    e.bytes(0xc4, 0xe1, 0xfb, 0x93, 0xc0 | k);
+  } else {
+    e.bytes(0xc5, 0xf8, 0x93, 0xc0 | k);
+  }
+  e.ret();
+}
+
+// An unaligned store of the whole register to (%rdi); ret
+void emit_vector_reader(Emitter& e, unsigned v, VectorWidth width) {
+  const unsigned low = (v & 7) << 3 | 7;
+  switch (width) {
+    case VectorWidth::zmm:  // vmovdqu64; EVEX R and R' are inverted
+      e.bytes(0x62, 0x61 | ((v & 8) == 0 ? 0x80 : 0) | ((v & 16) == 0 ? 0x10 : 0), 0xfe, 0x48, 0x7f,
+              low);
+      break;
+    case VectorWidth::ymm:
+      e.bytes(0xc5, 0x7e | ((v & 8) == 0 ? 0x80 : 0), 0x7f, low);
+      break;
+    case VectorWidth::xmm:
+      e.byte(0xf3);
+      if ((v & 8) != 0) {
+        e.byte(0x44);
+      }
+      e.bytes(0x0f, 0x7f, low);
+      break;
+  }
+  e.ret();
+}
+
+u64 emit_readers(unsigned count, auto&& emit) {
+  u8 code[32 * reader_size] = {};
+  for (unsigned i = 0; i < count; ++i) {
+    Emitter e(code + i * reader_size, reader_size);
+    emit(e, i);
+  }
+  return place_code(code, count * reader_size);
+}
+
+}  // namespace
+
+bool start_generated_code(u64 size) {
+  if (!memory.map(0, size)) {
+    return false;
+  }
+  u8 code[512];
+  Emitter e(code, sizeof code);
+  emit_enter_and_leave(e);
+  enter_address = e.overflow() ? 0 : place_code(code, e.size());
+  const Features f = detect();
+  if (f.mask_registers) {
+    mask_readers = emit_readers(
+        8, [&](Emitter& r, unsigned k) { emit_mask_reader(r, k, f.wide_masks); });
+  }
+  vector_readers = emit_readers(f.width == VectorWidth::zmm ? 32 : 16, [&](Emitter& r, unsigned v) {
+    emit_vector_reader(r, v, f.width);
+  });
+  mmx_readers = emit_readers(8, [](Emitter& r, unsigned m) {
+    r.bytes(0x0f, 0x7f, m << 3 | 7);  // movq %mm, (%rdi)
+    r.ret();
+  });
+  return enter_address != 0 && vector_readers != 0 && mmx_readers != 0;
+}
+
+bool detach_generated_code() {
+  return memory.detach();
+}
+
+bool in_generated_code(u64 address) {
+  return memory.contains(address);
+}
+
+u64 place_code(const u8* bytes, unsigned size) {
+  const u64 address = memory.allocate(size);
+  if (address == 0) {
+    return 0;
+  }
+  u8* to = memory.writable(address);
+  for (unsigned i = 0; i < size; ++i) {
+    to[i] = bytes[i];
+  }
+  return address;
+}
+
+u64 enter_trampoline_address() {
+  return enter_address;
+}
+
+u64 read_mask_register(unsigned k) {
+  if (mask_readers == 0) {
+    return ~u64{0};
+  }
+  u64 value;
+  asm volatile("call *%1" : "=a"(value) : "r"(mask_readers + k * reader_size));
+  return value;
+}
+
+void read_vector_register(unsigned v, void* to) {
+  asm volatile("call *%0" : : "r"(vector_readers + v * reader_size), "D"(to) : "memory");
+}
+
+void read_mmx_register(unsigned m, void* to) {
+  asm volatile("call *%0" : : "r"(mmx_readers + m * reader_size), "D"(to) : "memory");
+}
+
+}  // namespace selfheal::emulator

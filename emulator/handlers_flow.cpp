@@ -1,0 +1,213 @@
+// Control flow: every way one block leads to another, or out of the region.
+#include "emulator/block_cache.h"
+#include "emulator/flags.h"
+#include "emulator/handlers.h"
+#include "emulator/machine.h"
+#include "emulator/models.h"
+#include "emulator/native_call.h"
+#include "emulator/syscalls.h"
+
+namespace selfheal::emulator {
+namespace {
+
+// A stack pointer set by other means than arithmetic still points into the stack of entry when it
+// lies between the lowest place that stack has reached, less some, and the entry.
+constexpr u64 same_stack_reach = 64 * 1024;
+
+// Ends the activation with control already transferred: guest.rip is `target`.
+[[gnu::cold]] const Op* leave(Thread& t, u64 target) {
+  const bool home =
+      target == t.return_address && t.guest.gpr[rsp] == t.entry_sp + 8 && !machine_of(t).other_stack;
+  t.guest.rip = target;
+  machine_of(t).stop = home ? Stop::returned : Stop::left;
+  return nullptr;
+}
+
+const Op* return_to_caller(Thread& t, const Op& op, u64 extra) {
+  const u64 sp = t.guest.gpr[rsp];
+  u64 target;
+  if (!load<u64>(t, sp, target)) {
+    return nullptr;
+  }
+  if (sp == t.entry_sp && !machine_of(t).other_stack) {
+    if (target != t.return_address) [[unlikely]] {
+      return stop_here(t, Stop::return_mismatch);
+    }
+    t.guest.gpr[rsp] = sp + 8 + extra;
+    t.guest.rip = target;
+    machine_of(t).stop = Stop::returned;
+    return nullptr;
+  }
+  t.guest.gpr[rsp] = sp + 8 + extra;
+  return go_to(t, op, target);
+}
+
+const Op* call(Thread& t, const Op& op, u64 target) {
+  return push<u64>(t, op.next_rip()) ? go_to(t, op, target) : nullptr;
+}
+
+template <unsigned Code>
+const Op* jump_if(Thread& t, const Op& op) {
+  return condition<Code>(t.guest.rflags) ? go_to(t, op, op.immediate) : &op + 1;
+}
+
+u64 count_down(Thread& t, const Op& op) {
+  if (op.b == 4) {
+    set<u32>(t, rcx * 8, get<u32>(t, rcx * 8) - 1);
+  } else {
+    --t.guest.gpr[rcx];
+  }
+  return t.guest.gpr[rcx];
+}
+
+}  // namespace
+
+const Op* go_to(Thread& t, const Op& op, u64 target) {
+  Machine& m = machine_of(t);
+  if (t.guest.gpr[rsp] > t.entry_sp || m.other_stack) [[unlikely]] {
+    return leave(t, target);
+  }
+  const Block* block = op.link.load(std::memory_order_acquire);
+  if (block == nullptr || block->rip != target || !block->valid.load(std::memory_order_relaxed)) {
+    t.guest.rip = target;
+    block = find_block(t, target);
+    if (block == nullptr) [[unlikely]] {
+      return nullptr;  // find_block has said why
+    }
+    op.link.store(block, std::memory_order_release);
+  }
+  m.instructions += block->count;
+  if (m.instructions > m.budget) [[unlikely]] {
+    m.instructions -= block->count;
+    t.guest.rip = target;
+    m.stop = Stop::budget;
+    return nullptr;
+  }
+  return block->ops;
+}
+
+Handler jump_if_handler(unsigned code) {
+  static constexpr Handler table[] = {
+      jump_if<0>,  jump_if<1>,  jump_if<2>,  jump_if<3>, jump_if<4>,  jump_if<5>,
+      jump_if<6>,  jump_if<7>,  jump_if<8>,  jump_if<9>, jump_if<10>, jump_if<11>,
+      jump_if<12>, jump_if<13>, jump_if<14>, jump_if<15>};
+  return table[code];
+}
+
+const Op* do_jump(Thread& t, const Op& op) {
+  return go_to(t, op, op.immediate);
+}
+
+const Op* do_jump_register(Thread& t, const Op& op) {
+  return go_to(t, op, get<u64>(t, op.a));
+}
+
+const Op* do_jump_memory(Thread& t, const Op& op) {
+  u64 target;
+  return load<u64>(t, effective(t, op), target) ? go_to(t, op, target) : nullptr;
+}
+
+const Op* do_call(Thread& t, const Op& op) {
+  return call(t, op, op.immediate);
+}
+
+const Op* do_call_register(Thread& t, const Op& op) {
+  return call(t, op, get<u64>(t, op.a));
+}
+
+const Op* do_call_memory(Thread& t, const Op& op) {
+  u64 target;
+  return load<u64>(t, effective(t, op), target) ? call(t, op, target) : nullptr;
+}
+
+const Op* do_return(Thread& t, const Op& op) {
+  return return_to_caller(t, op, op.immediate);
+}
+
+const Op* do_loop(Thread& t, const Op& op) {
+  return count_down(t, op) != 0 ? go_to(t, op, op.immediate) : &op + 1;
+}
+
+const Op* do_loop_equal(Thread& t, const Op& op) {
+  const bool equal = (t.guest.rflags & flag_zf) != 0;
+  return count_down(t, op) != 0 && equal ? go_to(t, op, op.immediate) : &op + 1;
+}
+
+const Op* do_loop_not_equal(Thread& t, const Op& op) {
+  const bool equal = (t.guest.rflags & flag_zf) != 0;
+  return count_down(t, op) != 0 && !equal ? go_to(t, op, op.immediate) : &op + 1;
+}
+
+const Op* do_jump_if_zero_count(Thread& t, const Op& op) {
+  const u64 count = op.b == 4 ? get<u32>(t, rcx * 8) : t.guest.gpr[rcx];
+  return count == 0 ? go_to(t, op, op.immediate) : &op + 1;
+}
+
+const Op* do_fall_through(Thread& t, const Op& op) {
+  return go_to(t, op, op.immediate);
+}
+
+const Op* do_system_call(Thread& t, const Op& op) {
+  t.guest.rip = op.rip;
+  switch (run_syscall(t)) {
+    case EffectResult::done:
+      t.guest.gpr[rcx] = op.next_rip();
+      t.guest.gpr[r11] = t.guest.rflags;
+      return go_to(t, op, op.next_rip());
+    case EffectResult::log_full:
+      return stop_here(t, Stop::log_full);
+    default:
+      return stop_here(t, Stop::unsupported, "a system call that must be made natively");
+  }
+}
+
+const Op* do_model(Thread& t, const Op& op) {
+  t.guest.rip = op.rip;
+  switch (pointer_to<EffectResult(Thread&)>(op.function)(t)) {
+    case EffectResult::done:
+      return return_to_caller(t, op, 0);
+    case EffectResult::interpret:
+      return &op + 1;
+    case EffectResult::log_full:
+      return stop_here(t, Stop::log_full);
+    case EffectResult::unsupported:
+      break;
+  }
+  return stop_here(t, Stop::unsupported, "a library function that must run natively");
+}
+
+const Op* do_native_call(Thread& t, const Op& op) {
+  t.guest.rip = op.rip;
+  native_call(t, op.function);
+  return return_to_caller(t, op, 0);
+}
+
+const Op* do_verify_code(Thread& t, const Op& op) {
+  const Block& block = *pointer_to<const Block>(op.immediate);
+  for (unsigned i = 0; i < block.size; ++i) {
+    if (raw_load<u8>(op.rip + i) != block.code[i]) {
+      block.valid.store(false, std::memory_order_relaxed);
+      machine_of(t).instructions -= block.count;
+      return go_to(t, op, op.rip);
+    }
+  }
+  return &op + 1;
+}
+
+const Op* do_stack_grown(Thread& t, const Op& op) {
+  Machine& m = machine_of(t);
+  if (t.guest.gpr[rsp] < m.stack_floor) {
+    m.stack_floor = t.guest.gpr[rsp];
+  }
+  return &op + 1;
+}
+
+const Op* do_stack_changed(Thread& t, const Op& op) {
+  Machine& m = machine_of(t);
+  const u64 sp = t.guest.gpr[rsp];
+  m.other_stack = sp > t.entry_sp + same_stack_reach || sp < m.stack_floor - same_stack_reach;
+  m.elide_top = m.other_stack ? 0 : t.entry_sp;
+  return &op + 1;
+}
+
+}  // namespace selfheal::emulator
