@@ -24,9 +24,7 @@ class Emitter {
   void bytes(B... b) {
     (byte(static_cast<u8>(b)), ...);
   }
-  void dword(u32 v) {
-    bytes(v, v >> 8, v >> 16, v >> 24);
-  }
+  void dword(u32 v) { bytes(v, v >> 8, v >> 16, v >> 24); }
   void qword(u64 v) {
     dword(static_cast<u32>(v));
     dword(static_cast<u32>(v >> 32));
@@ -68,9 +66,9 @@ class Emitter {
     bytes(0x0f, 0xb6, 0xcc);  // movzbl %ah, %ecx
     bytes(0x81, 0xe1);        // and    $0xd5, %ecx
     dword(0xd5);
-    bytes(0x0f, 0xb6, 0xc0);  // movzbl %al, %eax
-    bytes(0xc1, 0xe0, 0x0b);  // shl    $11, %eax
-    bytes(0x09, 0xc8);        // or     %ecx, %eax
+    bytes(0x0f, 0xb6, 0xc0);          // movzbl %al, %eax
+    bytes(0xc1, 0xe0, 0x0b);          // shl    $11, %eax
+    bytes(0x09, 0xc8);                // or     %ecx, %eax
     thread_word(0x81, 4, fs, false);  // andl $~status, %fs:word
     dword(~u32{0x8d5});
     thread_word(0x09, rax, fs, false);  // or %eax, %fs:word

@@ -120,12 +120,11 @@ bool start_generated_code(u64 size) {
   enter_address = e.overflow() ? 0 : place_code(code, e.size());
   const Features f = detect();
   if (f.mask_registers) {
-    mask_readers = emit_readers(
-        8, [&](Emitter& r, unsigned k) { emit_mask_reader(r, k, f.wide_masks); });
+    mask_readers =
+        emit_readers(8, [&](Emitter& r, unsigned k) { emit_mask_reader(r, k, f.wide_masks); });
   }
-  vector_readers = emit_readers(f.width == VectorWidth::zmm ? 32 : 16, [&](Emitter& r, unsigned v) {
-    emit_vector_reader(r, v, f.width);
-  });
+  vector_readers = emit_readers(f.width == VectorWidth::zmm ? 32 : 16,
+                                [&](Emitter& r, unsigned v) { emit_vector_reader(r, v, f.width); });
   mmx_readers = emit_readers(8, [](Emitter& r, unsigned m) {
     r.bytes(0x0f, 0x7f, m << 3 | 7);  // movq %mm, (%rdi)
     r.ret();

@@ -25,8 +25,8 @@ Handler cmov_handler(unsigned condition, bool from_memory, unsigned bytes);
 Handler set_handler(unsigned condition, bool to_memory);
 Handler bswap_handler(unsigned bytes);
 Handler xchg_registers_handler(unsigned bytes);
-Handler convert_handler(unsigned bytes);           // cbw cwde cdqe
-Handler convert_double_handler(unsigned bytes);    // cwd cdq cqo
+Handler convert_handler(unsigned bytes);              // cbw cwde cdqe
+Handler convert_double_handler(unsigned bytes);       // cwd cdq cqo
 Handler bit_test_handler(Form form, unsigned bytes);  // registers and immediates only
 Handler push_handler(Form form, unsigned bytes);      // r, m, and ri for an immediate
 Handler pop_handler(Form form, unsigned bytes);
@@ -39,20 +39,20 @@ Handler multiply1_handler(bool sign, Form form, unsigned bytes);
 Handler divide_handler(bool sign, Form form, unsigned bytes);
 
 // Memory forms; atomic with and without a lock prefix.
-Handler exchange_handler(unsigned bytes);                 // xchg m, r
-Handler exchange_add_handler(unsigned bytes);             // xadd m, r
-Handler compare_exchange_handler(unsigned bytes);         // cmpxchg m, r
-Handler compare_exchange_pair_handler(unsigned bytes);    // cmpxchg8b (4), cmpxchg16b (8)
+Handler exchange_handler(unsigned bytes);               // xchg m, r
+Handler exchange_add_handler(unsigned bytes);           // xadd m, r
+Handler compare_exchange_handler(unsigned bytes);       // cmpxchg m, r
+Handler compare_exchange_pair_handler(unsigned bytes);  // cmpxchg8b (4), cmpxchg16b (8)
 enum class BitChange : u8 { set, reset, complement };
 Handler locked_bit_handler(BitChange change, Form form, unsigned bytes);  // mr, mi
 
 const Op* do_nop(Thread&, const Op&);
 const Op* do_leave(Thread&, const Op&);
-const Op* do_set_flag(Thread&, const Op&);         // immediate: the bits
+const Op* do_set_flag(Thread&, const Op&);  // immediate: the bits
 const Op* do_clear_flag(Thread&, const Op&);
 const Op* do_complement_carry(Thread&, const Op&);
-const Op* do_unsupported(Thread&, const Op&);      // immediate: the reason, const char*
-const Op* do_undefined(Thread&, const Op&);        // ud2
+const Op* do_unsupported(Thread&, const Op&);  // immediate: the reason, const char*
+const Op* do_undefined(Thread&, const Op&);    // ud2
 
 // Control flow. Direct targets are immediates.
 Handler jump_if_handler(unsigned condition);
@@ -71,12 +71,12 @@ const Op* do_jump_if_zero_count(Thread&, const Op&);
 const Op* do_system_call(Thread&, const Op&);
 
 // Not instructions: what the decoder puts between them.
-const Op* do_fall_through(Thread&, const Op&);    // the block goes on at immediate
-const Op* do_model(Thread&, const Op&);           // function: a Model
-const Op* do_native_call(Thread&, const Op&);     // function: one of our own
-const Op* do_verify_code(Thread&, const Op&);     // leads a block of code that may change
-const Op* do_stack_grown(Thread&, const Op&);     // rsp was moved by arithmetic on rsp
-const Op* do_stack_changed(Thread&, const Op&);   // rsp was set to something
+const Op* do_fall_through(Thread&, const Op&);   // the block goes on at immediate
+const Op* do_model(Thread&, const Op&);          // immediate: a Model
+const Op* do_native_call(Thread&, const Op&);    // immediate: one of our own
+const Op* do_verify_code(Thread&, const Op&);    // leads a block of code that may change
+const Op* do_stack_grown(Thread&, const Op&);    // rsp was moved by arithmetic on rsp
+const Op* do_stack_changed(Thread&, const Op&);  // rsp was set to something
 
 // Executed by the processor.
 const Op* do_thunk(Thread&, const Op&);

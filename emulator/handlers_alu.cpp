@@ -1,4 +1,5 @@
 // Integer arithmetic and logic: the operation is executed by the processor on the guest's values.
+#include "emulator/atomic.h"
 #include "emulator/flags.h"
 #include "emulator/handlers.h"
 #include "emulator/machine.h"
@@ -7,19 +8,19 @@ namespace selfheal::emulator {
 namespace {
 
 // Each has run(a, b, flags): the result, with `flags` updated.
-#define SELFHEAL_BINARY(Name, instruction)                                         \
-  struct Name {                                                                    \
-    static constexpr bool writes = true;                                           \
-    template <typename T>                                                          \
-    static T run(T a, T b, u64& flags) {                                           \
-      u32 ax;                                                                      \
-      asm(instruction " %[b], %[a]" SELFHEAL_SAVE_FLAGS                            \
-          : [a] "+r"(a), "=&a"(ax)                                                 \
-          : [b] "r"(b)                                                             \
-          : "cc");                                                                 \
-      flags = merge_flags(flags, ax);                                              \
-      return a;                                                                    \
-    }                                                                              \
+#define SELFHEAL_BINARY(Name, instruction)              \
+  struct Name {                                         \
+    static constexpr bool writes = true;                \
+    template <typename T>                               \
+    static T run(T a, T b, u64& flags) {                \
+      u32 ax;                                           \
+      asm(instruction " %[b], %[a]" SELFHEAL_SAVE_FLAGS \
+          : [a] "+r"(a), "=&a"(ax)                      \
+          : [b] "r"(b)                                  \
+          : "cc");                                      \
+      flags = merge_flags(flags, ax);                   \
+      return a;                                         \
+    }                                                   \
   };
 
 SELFHEAL_BINARY(Add, "add")
@@ -28,19 +29,19 @@ SELFHEAL_BINARY(And, "and")
 SELFHEAL_BINARY(Or, "or")
 SELFHEAL_BINARY(Xor, "xor")
 
-#define SELFHEAL_BINARY_CARRY(Name, instruction)                                   \
-  struct Name {                                                                    \
-    static constexpr bool writes = true;                                           \
-    template <typename T>                                                          \
-    static T run(T a, T b, u64& flags) {                                           \
-      u32 ax = static_cast<u32>(flags);                                            \
-      asm("btl $0, %%eax\n\t" instruction " %[b], %[a]" SELFHEAL_SAVE_FLAGS        \
-          : [a] "+r"(a), "+a"(ax)                                                  \
-          : [b] "r"(b)                                                             \
-          : "cc");                                                                 \
-      flags = merge_flags(flags, ax);                                              \
-      return a;                                                                    \
-    }                                                                              \
+#define SELFHEAL_BINARY_CARRY(Name, instruction)                            \
+  struct Name {                                                             \
+    static constexpr bool writes = true;                                    \
+    template <typename T>                                                   \
+    static T run(T a, T b, u64& flags) {                                    \
+      u32 ax = static_cast<u32>(flags);                                     \
+      asm("btl $0, %%eax\n\t" instruction " %[b], %[a]" SELFHEAL_SAVE_FLAGS \
+          : [a] "+r"(a), "+a"(ax)                                           \
+          : [b] "r"(b)                                                      \
+          : "cc");                                                          \
+      flags = merge_flags(flags, ax);                                       \
+      return a;                                                             \
+    }                                                                       \
   };
 
 SELFHEAL_BINARY_CARRY(Adc, "adc")
@@ -53,15 +54,15 @@ struct Test : And {
   static constexpr bool writes = false;
 };
 
-#define SELFHEAL_UNARY(Name, instruction, kept)                                    \
-  struct Name {                                                                    \
-    template <typename T>                                                          \
-    static T run(T a, u64& flags) {                                                \
-      u32 ax;                                                                      \
+#define SELFHEAL_UNARY(Name, instruction, kept)                                       \
+  struct Name {                                                                       \
+    template <typename T>                                                             \
+    static T run(T a, u64& flags) {                                                   \
+      u32 ax;                                                                         \
       asm(instruction " %[a]" SELFHEAL_SAVE_FLAGS : [a] "+r"(a), "=&a"(ax) : : "cc"); \
-      flags = (flags & ~(status_flags & ~(kept))) | (unpack_flags(ax) & ~(kept));  \
-      return a;                                                                    \
-    }                                                                              \
+      flags = (flags & ~(status_flags & ~(kept))) | (unpack_flags(ax) & ~(kept));     \
+      return a;                                                                       \
+    }                                                                                 \
   };
 
 SELFHEAL_UNARY(Inc, "inc", flag_cf)
@@ -158,53 +159,36 @@ const Op* unary_memory(Thread& t, const Op& op) {
 // Which inverse takes back an atomic operation: an addition commutes with what other threads add;
 // for the rest it is the changed bits that are known.
 template <class O>
-constexpr bool is_sum = std::is_same_v<O, Add> || std::is_same_v<O, Sub> ||
-                        std::is_same_v<O, Adc> || std::is_same_v<O, Sbb> ||
-                        std::is_same_v<O, Inc> || std::is_same_v<O, Dec>;
+constexpr bool is_sum =
+    std::is_same_v<O, Add> || std::is_same_v<O, Sub> || std::is_same_v<O, Adc> ||
+    std::is_same_v<O, Sbb> || std::is_same_v<O, Inc> || std::is_same_v<O, Dec>;
 
-template <class O, typename T>
-bool keep_inverse(Thread& t, u64 address, T before, T after) {
-  if (own_frame(t, address, sizeof(T))) {
-    return true;
-  }
-  return is_sum<O>
-             ? t.log.action(Action::atomic_add, address, static_cast<T>(after - before), sizeof(T))
-             : t.log.action(Action::atomic_flip, address, static_cast<T>(after ^ before),
-                            sizeof(T));
-}
+template <class O>
+constexpr Action inverse = is_sum<O>                ? Action::atomic_add
+                           : std::is_same_v<O, Or>  ? Action::atomic_set
+                           : std::is_same_v<O, And> ? Action::atomic_clear
+                                                    : Action::atomic_flip;
 
 // A locked read-modify-write, made as a compare-exchange loop so that both values are known.
-// The log is filled after the fact; should it be full, the inverse is applied at once.
 template <class O, typename T, class Compute>
 const Op* locked(Thread& t, const Op& op, Compute compute) {
   const u64 address = effective(t, op);
-  if (address < null_page_end) {
-    return stop_with_fault(t, FaultKind::null_access, Access::write, address);
+  if (!atomic_target(t, address)) {
+    return nullptr;
   }
   T before = raw_load<T>(address);
-  for (;;) {
-    u64 flags = t.guest.rflags;
-    const T after = compute(before, flags);
-    T* const word = pointer_to<T>(address);
-    bool done;
-    asm volatile("lock cmpxchg %[new_], %[word]"
-                 : "+a"(before), [word] "+m"(*word), "=@ccz"(done)
-                 : [new_] "r"(after)
-                 : "memory");
-    if (!done) {
-      continue;
-    }
-    if (!keep_inverse<O, T>(t, address, before, after)) {
-      if constexpr (is_sum<O>) {
-        __atomic_fetch_sub(word, static_cast<T>(after - before), __ATOMIC_SEQ_CST);
-      } else {
-        __atomic_fetch_xor(word, static_cast<T>(after ^ before), __ATOMIC_SEQ_CST);
-      }
-      return stop_here(t, Stop::log_full);
-    }
-    t.guest.rflags = flags;
-    return &op + 1;
+  T after;
+  u64 flags;
+  do {
+    flags = t.guest.rflags;
+    after = compute(before, flags);
+  } while (!swap_if<T>(address, before, after));
+  if (!own_frame(t, address, sizeof(T))) {
+    const T change = static_cast<T>(is_sum<O> ? after - before : after ^ before);
+    log_atomic(t, inverse<O>, address, change, sizeof(T));
   }
+  t.guest.rflags = flags;
+  return &op + 1;
 }
 
 template <class O, typename T>

@@ -1,6 +1,6 @@
 // Exchanges and single-bit changes in memory. All are made with the locked instruction, also where
 // the guest's has no lock prefix: that is only stronger, and keeps one way of undoing.
-#include "emulator/actions.h"
+#include "emulator/atomic.h"
 #include "emulator/flags.h"
 #include "emulator/handlers.h"
 #include "emulator/machine.h"
@@ -17,19 +17,10 @@ constexpr Action exchange_action() {
 }
 
 template <typename T>
-bool keep_exchange(Thread& t, u64 address, T after, T before) {
-  return own_frame(t, address, sizeof(T)) ||
-         t.log.action(exchange_action<T>(), address, after, before);
-}
-
-template <typename T>
-bool swap_if(u64 address, T& expected, T desired) {
-  bool done;
-  asm volatile("lock cmpxchg %[desired], %[word]"
-               : "+a"(expected), [word] "+m"(*pointer_to<T>(address)), "=@ccz"(done)
-               : [desired] "r"(desired)
-               : "memory");
-  return done;
+void keep_exchange(Thread& t, u64 address, T after, T before) {
+  if (!own_frame(t, address, sizeof(T))) {
+    log_atomic(t, exchange_action<T>(), address, after, before);
+  }
 }
 
 template <typename T>
@@ -46,18 +37,10 @@ u64 flags_of_add(T a, T b, u64 flags) {
   return merge_flags(flags, ax);
 }
 
-bool writable_target(Thread& t, u64 address) {
-  if (address >= null_page_end) [[likely]] {
-    return true;
-  }
-  stop_with_fault(t, FaultKind::null_access, Access::write, address);
-  return false;
-}
-
 template <typename T>
 const Op* exchange(Thread& t, const Op& op) {
   const u64 address = effective(t, op);
-  if (!writable_target(t, address)) {
+  if (!atomic_target(t, address)) {
     return nullptr;
   }
   T value = get<T>(t, op.b);
@@ -66,11 +49,7 @@ const Op* exchange(Thread& t, const Op& op) {
                : [value] "+r"(value), [word] "+m"(*pointer_to<T>(address))
                :
                : "memory");
-  if (!keep_exchange<T>(t, address, after, value)) {
-    T expected = after;
-    swap_if<T>(address, expected, value);
-    return stop_here(t, Stop::log_full);
-  }
+  keep_exchange<T>(t, address, after, value);
   set<T>(t, op.b, value);
   return &op + 1;
 }
@@ -78,7 +57,7 @@ const Op* exchange(Thread& t, const Op& op) {
 template <typename T>
 const Op* exchange_add(Thread& t, const Op& op) {
   const u64 address = effective(t, op);
-  if (!writable_target(t, address)) {
+  if (!atomic_target(t, address)) {
     return nullptr;
   }
   const T added = get<T>(t, op.b);
@@ -87,10 +66,8 @@ const Op* exchange_add(Thread& t, const Op& op) {
                : [value] "+r"(value), [word] "+m"(*pointer_to<T>(address))
                :
                : "memory", "cc");
-  if (!own_frame(t, address, sizeof(T)) &&
-      !t.log.action(Action::atomic_add, address, added, sizeof(T))) {
-    __atomic_fetch_sub(pointer_to<T>(address), added, __ATOMIC_SEQ_CST);
-    return stop_here(t, Stop::log_full);
+  if (!own_frame(t, address, sizeof(T))) {
+    log_atomic(t, Action::atomic_add, address, added, sizeof(T));
   }
   t.guest.rflags = flags_of_add<T>(value, added, t.guest.rflags);
   set<T>(t, op.b, value);
@@ -100,18 +77,14 @@ const Op* exchange_add(Thread& t, const Op& op) {
 template <typename T>
 const Op* compare_exchange(Thread& t, const Op& op) {
   const u64 address = effective(t, op);
-  if (!writable_target(t, address)) {
+  if (!atomic_target(t, address)) {
     return nullptr;
   }
   const T expected = get<T>(t, rax * 8);
   const T desired = get<T>(t, op.b);
   T seen = expected;
   if (swap_if<T>(address, seen, desired)) {
-    if (!keep_exchange<T>(t, address, desired, expected)) {
-      T mine = desired;
-      swap_if<T>(address, mine, expected);
-      return stop_here(t, Stop::log_full);
-    }
+    keep_exchange<T>(t, address, desired, expected);
   } else {
     set<T>(t, rax * 8, seen);
   }
@@ -138,12 +111,23 @@ bool swap_pair(u64 address, u64& low, u64& high, u64 new_low, u64 new_high) {
   return done;
 }
 
-// Undone half by half: the log has room for three words, and nobody can tell from a rollback that
-// the two halves went back one after the other but a reader of the pair at that very moment.
+void keep_pair(Thread& t, u64 address, u32 low, u32 high, u32 new_low, u32 new_high) {
+  keep_exchange<u64>(t, address, new_low | static_cast<u64>(new_high) << 32,
+                     low | static_cast<u64>(high) << 32);
+}
+
+void keep_pair(Thread& t, u64 address, u64 low, u64 high, u64 new_low, u64 new_high) {
+  if (!own_frame(t, address, 16)) {
+    const u64 before[2] = {low, high};
+    const u64 after[2] = {new_low, new_high};
+    static_cast<void>(log_exchange_128(t.log, address, before, after));
+  }
+}
+
 template <typename T>
 const Op* compare_exchange_pair(Thread& t, const Op& op) {
   const u64 address = effective(t, op);
-  if (!writable_target(t, address)) {
+  if (!atomic_target(t, address)) {
     return nullptr;
   }
   const T low = get<T>(t, rax * 8);
@@ -153,13 +137,7 @@ const Op* compare_exchange_pair(Thread& t, const Op& op) {
   T seen_low = low;
   T seen_high = high;
   if (swap_pair(address, seen_low, seen_high, new_low, new_high)) {
-    if (!keep_exchange<T>(t, address, new_low, low) ||
-        !keep_exchange<T>(t, address + sizeof(T), new_high, high)) {
-      T mine_low = new_low;
-      T mine_high = new_high;
-      swap_pair(address, mine_low, mine_high, low, high);
-      return stop_here(t, Stop::log_full);
-    }
+    keep_pair(t, address, low, high, new_low, new_high);
     t.guest.rflags |= flag_zf;
   } else {
     t.guest.rflags &= ~flag_zf;
@@ -171,7 +149,7 @@ const Op* compare_exchange_pair(Thread& t, const Op& op) {
 
 template <BitChange Change, typename T>
 const Op* change_bit(Thread& t, const Op& op, u64 address, u64 bit) {
-  if (!writable_target(t, address)) {
+  if (!atomic_target(t, address)) {
     return nullptr;
   }
   const T mask = static_cast<T>(T{1} << bit);
@@ -183,10 +161,12 @@ const Op* change_bit(Thread& t, const Op& op, u64 address, u64 bit) {
                                          : static_cast<T>(before ^ mask);
   } while (!swap_if<T>(address, before, after));
   const T changed = static_cast<T>(before ^ after);
-  if (changed != 0 && !own_frame(t, address, sizeof(T)) &&
-      !t.log.action(Action::atomic_flip, address, changed, sizeof(T))) {
-    __atomic_fetch_xor(pointer_to<T>(address), changed, __ATOMIC_SEQ_CST);
-    return stop_here(t, Stop::log_full);
+  if (changed != 0 && !own_frame(t, address, sizeof(T))) {
+    log_atomic(t,
+               Change == BitChange::set     ? Action::atomic_set
+               : Change == BitChange::reset ? Action::atomic_clear
+                                            : Action::atomic_flip,
+               address, changed, sizeof(T));
   }
   u32 ax = pack_flags(t.guest.rflags);
   asm(SELFHEAL_LOAD_FLAGS "bt %[bit], %[word]" SELFHEAL_SAVE_FLAGS

@@ -16,8 +16,8 @@ constexpr u64 same_stack_reach = 64 * 1024;
 
 // Ends the activation with control already transferred: guest.rip is `target`.
 [[gnu::cold]] const Op* leave(Thread& t, u64 target) {
-  const bool home =
-      target == t.return_address && t.guest.gpr[rsp] == t.entry_sp + 8 && !machine_of(t).other_stack;
+  const bool home = target == t.return_address && t.guest.gpr[rsp] == t.entry_sp + 8 &&
+                    !machine_of(t).other_stack;
   t.guest.rip = target;
   machine_of(t).stop = home ? Stop::returned : Stop::left;
   return nullptr;
@@ -87,10 +87,10 @@ const Op* go_to(Thread& t, const Op& op, u64 target) {
 }
 
 Handler jump_if_handler(unsigned code) {
-  static constexpr Handler table[] = {
-      jump_if<0>,  jump_if<1>,  jump_if<2>,  jump_if<3>, jump_if<4>,  jump_if<5>,
-      jump_if<6>,  jump_if<7>,  jump_if<8>,  jump_if<9>, jump_if<10>, jump_if<11>,
-      jump_if<12>, jump_if<13>, jump_if<14>, jump_if<15>};
+  static constexpr Handler table[] = {jump_if<0>,  jump_if<1>,  jump_if<2>,  jump_if<3>,
+                                      jump_if<4>,  jump_if<5>,  jump_if<6>,  jump_if<7>,
+                                      jump_if<8>,  jump_if<9>,  jump_if<10>, jump_if<11>,
+                                      jump_if<12>, jump_if<13>, jump_if<14>, jump_if<15>};
   return table[code];
 }
 
@@ -163,7 +163,7 @@ const Op* do_system_call(Thread& t, const Op& op) {
 
 const Op* do_model(Thread& t, const Op& op) {
   t.guest.rip = op.rip;
-  switch (pointer_to<EffectResult(Thread&)>(op.function)(t)) {
+  switch (pointer_to<EffectResult(Thread&)>(op.immediate)(t)) {
     case EffectResult::done:
       return return_to_caller(t, op, 0);
     case EffectResult::interpret:
@@ -178,7 +178,7 @@ const Op* do_model(Thread& t, const Op& op) {
 
 const Op* do_native_call(Thread& t, const Op& op) {
   t.guest.rip = op.rip;
-  native_call(t, op.function);
+  native_call(t, op.immediate);
   return return_to_caller(t, op, 0);
 }
 

@@ -194,8 +194,7 @@ const Op* push_flags(Thread& t, const Op& op) {
 template <typename T>
 const Op* pop_flags(Thread& t, const Op& op) {
   // What a program without I/O privilege may change: status, TF, DF, NT, AC, ID.
-  constexpr u64 writable =
-      status_flags | flag_tf | flag_df | (1U << 14) | flag_ac | (1U << 21);
+  constexpr u64 writable = status_flags | flag_tf | flag_df | (1U << 14) | flag_ac | (1U << 21);
   T value;
   if (!load<T>(t, t.guest.gpr[rsp], value)) {
     return nullptr;
@@ -254,8 +253,8 @@ Handler extend_handler(bool sign, bool from_memory, unsigned to, unsigned from) 
   const auto pick = [&](Handler sr, Handler sm, Handler zr, Handler zm) {
     return sign ? (from_memory ? sm : sr) : (from_memory ? zm : zr);
   };
-#define SELFHEAL_EXTEND(TO, FROM)                                                          \
-  pick(extend_register<u##TO, i##FROM>, extend_memory<u##TO, i##FROM>,                     \
+#define SELFHEAL_EXTEND(TO, FROM)                                      \
+  pick(extend_register<u##TO, i##FROM>, extend_memory<u##TO, i##FROM>, \
        extend_register<u##TO, u##FROM>, extend_memory<u##TO, u##FROM>)
   switch (to * 10 + from) {
     case 21:

@@ -7,18 +7,18 @@
 namespace selfheal::emulator {
 namespace {
 
-#define SELFHEAL_SHIFT(Name, instruction)                                                   \
-  struct Name {                                                                             \
-    template <typename T>                                                                   \
-    static T run(T a, u8 count, u64& flags) {                                               \
-      u32 ax = pack_flags(flags);                                                           \
-      asm(SELFHEAL_LOAD_FLAGS instruction " %%cl, %[a]" SELFHEAL_SAVE_FLAGS                 \
-          : [a] "+r"(a), "+a"(ax)                                                           \
-          : "c"(count)                                                                      \
-          : "cc");                                                                          \
-      flags = merge_flags(flags, ax);                                                       \
-      return a;                                                                             \
-    }                                                                                       \
+#define SELFHEAL_SHIFT(Name, instruction)                                   \
+  struct Name {                                                             \
+    template <typename T>                                                   \
+    static T run(T a, u8 count, u64& flags) {                               \
+      u32 ax = pack_flags(flags);                                           \
+      asm(SELFHEAL_LOAD_FLAGS instruction " %%cl, %[a]" SELFHEAL_SAVE_FLAGS \
+          : [a] "+r"(a), "+a"(ax)                                           \
+          : "c"(count)                                                      \
+          : "cc");                                                          \
+      flags = merge_flags(flags, ax);                                       \
+      return a;                                                             \
+    }                                                                       \
   };
 
 SELFHEAL_SHIFT(Rol, "rol")

@@ -10,8 +10,8 @@ const Op* do_thunk(Thread& t, const Op& op) {
   if (thunk.checked) {
     const u64 address = effective(t, op);
     if (address < null_page_end) [[unlikely]] {
-      return stop_with_fault(t, FaultKind::null_access,
-                             thunk.writes ? Access::write : Access::read, address);
+      return stop_with_fault(t, FaultKind::null_access, thunk.writes ? Access::write : Access::read,
+                             address);
     }
   }
   if (thunk.store != StoreKind::none && !log_stores(t, op)) {

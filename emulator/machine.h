@@ -20,7 +20,7 @@ namespace selfheal::emulator {
 
 // The interpreter's own per-thread data, at Thread::scratch.
 struct Machine {
-  const Op* op;      // being executed
+  const Op* op;      // being executed; nullptr outside run()
   u64 elide_top;     // stores in [rsp - 128, elide_top) are to own frames; 0: none are
   u64 stack_floor;   // lowest rsp that ordinary instructions brought about
   bool saving;       // the undo log reads old bytes: a fault now is the guest's store
@@ -32,9 +32,8 @@ struct Machine {
   u64 instructions;
   u64 budget;
   u64 fs_base;
-  u64 rep_rest;  // iterations of a repeated instruction beyond the chunk that is being executed
-  u64 vector_area;    // for xsave, 64-byte aligned
-  u64 private_block;  // memory for one block that could not be cached
+  u64 rep_rest;     // iterations of a repeated instruction beyond the chunk that is being executed
+  u64 vector_area;  // for xsave, 64-byte aligned
 };
 
 inline Machine& machine_of(Thread& t) {
@@ -90,10 +89,7 @@ inline u64 effective(Thread& t, const Op& op) {
 template <typename T>
 inline T raw_load(u64 address) {
   T value;
-  asm volatile("mov %1, %0"
-               : "=r"(value)
-               : "m"(*pointer_to<const T>(address))
-               : "memory");
+  asm volatile("mov %1, %0" : "=r"(value) : "m"(*pointer_to<const T>(address)) : "memory");
   return value;
 }
 
@@ -107,6 +103,7 @@ template <typename T>
 [[nodiscard]] inline bool load(Thread& t, u64 address, T& value) {
   if (address < null_page_end) [[unlikely]] {
     stop_with_fault(t, FaultKind::null_access, Access::read, address);
+    value = T{};
     return false;
   }
   value = raw_load<T>(address);

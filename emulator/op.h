@@ -29,12 +29,11 @@ enum class Segment : u8 { none, fs, gs };
 struct Op {
   Handler handler;
   u64 rip;        // of the instruction
-  u64 immediate;  // or the target of a direct branch
+  u64 immediate;  // or the target of a direct branch, a model, a function to call natively
   u64 displacement;
   union {
     mutable std::atomic<const Block*> link;  // where a branch went last time
     const ThunkOp* thunk;
-    u64 function;  // of a model or native call
   };
   u8 length;
   u8 a;  // destination register
@@ -51,9 +50,8 @@ struct Op {
 struct Block {
   u64 rip;
   mutable std::atomic<bool> valid;
-  bool shared;  // in the cache (may be linked to), not a thread's private one
-  u16 size;     // of the code, in bytes
-  u16 count;    // of instructions
+  u16 size;   // of the code, in bytes
+  u16 count;  // of instructions
   u16 op_count;
   u8 code[16];  // of code that may change: the one instruction it was decoded from
   Op ops[];

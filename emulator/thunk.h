@@ -24,23 +24,23 @@ enum class StoreKind : u8 {
   compressed,   // as many elements of `size` as bits are set, from the operand on
   scattered,    // elements of `size` at base + index[lane], under `mask`
   sign_masked,  // elements of `size`, those whose top bit is set in vector register `mask`
-  at_rdi,       // bytes at rdi under the top bits of vector (size 16) or MMX (size 8) register `mask`
-  direct,       // 64 bytes at the address in register `index`
-  cache_line,   // the 64 bytes around the address in rax
-  xsave,        // by the requested components, in the standard format
+  at_rdi,  // bytes at rdi under the top bits of vector (size 16) or MMX (size 8) register `mask`
+  direct,  // 64 bytes at the address in register `index`
+  cache_line,  // the 64 bytes around the address in rax
+  xsave,       // by the requested components, in the standard format
   xsave_compact,
-  enter,        // `size`: the nesting level
+  enter,  // `size`: the nesting level
 };
 
 struct ThunkOp {
   u64 code;  // address of the thunk
   StoreKind store;
-  bool checked;     // the operand is accessed as a whole: below 64 KiB is a fault
-  bool writes;      // its access is (also) a write
-  u8 mask;          // register number
-  u8 index;         // scattered: vector register of indices; direct: offset of the register
-  u8 index_size;    // scattered: 4 or 8
-  bool repeats;     // string instructions
+  bool checked;   // the operand is accessed as a whole: below 64 KiB is a fault
+  bool writes;    // its access is (also) a write
+  u8 mask;        // register number
+  u8 index;       // scattered: vector register of indices; direct: offset of the register
+  u8 index_size;  // scattered: 4 or 8
+  bool repeats;   // string instructions
   bool compares;
   bool repeats_while_equal;
   bool reads_source;
@@ -61,14 +61,14 @@ inline void run_thunk(const ThunkOp& thunk) {
 struct ThunkPlan {
   const u8* bytes;
   u8 size;
-  u16 registers_used;     // bit per GPR, read or written
+  u16 registers_used;  // bit per GPR, read or written
   u16 registers_written;
   bool flags_used;
   bool flags_written;
-  bool all_flags;         // DF matters, and is not ours between instructions
-  i8 modrm_offset;        // of an operand relative to rip; -1: none
+  bool all_flags;   // DF matters, and is not ours between instructions
+  i8 modrm_offset;  // of an operand relative to rip; -1: none
   u8 displacement_offset;
-  u64 relative_address;   // its absolute address
+  u64 relative_address;  // its absolute address
 };
 
 // Emits it into the generated code. 0: no room. Callers hold the block lock.

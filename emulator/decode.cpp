@@ -1,0 +1,206 @@
+#include "emulator/decode.h"
+
+#include "emulator/block_cache.h"
+#include "emulator/instruction.h"
+#include "emulator/interpreter.h"
+#include "emulator/models.h"
+
+namespace selfheal::emulator {
+namespace {
+
+constexpr unsigned max_instructions = 32;
+constexpr unsigned longest = ZYDIS_MAX_INSTRUCTION_LENGTH;
+constexpr unsigned window_size = 256;
+
+constinit ZydisDecoder decoder{};
+
+// The code bytes at hand: up to the end of the page at first, and of the next page as many as one
+// instruction needs, once one asks for them.
+struct Window {
+  u64 start;
+  u64 size;
+  u8 bytes[window_size + longest];
+};
+
+void fetch(Machine& m, u64 from, u8* to, u64 size) {
+  m.fetching = true;
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  config().original_bytes(from, to, size);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  m.fetching = false;
+}
+
+void open(Machine& m, Window& w, u64 rip) {
+  w.start = rip;
+  w.size = page_down(rip) + page_size - rip;
+  if (w.size > window_size) {
+    w.size = window_size;
+  }
+  fetch(m, rip, w.bytes, w.size);
+}
+
+// False: there is no more code.
+bool extend(Machine& m, Window& w) {
+  const u64 end = w.start + w.size;
+  if ((end & (page_size - 1)) != 0 || config().code_kind(end) == CodeKind::none) {
+    return false;
+  }
+  fetch(m, end, w.bytes + w.size, longest);
+  w.size += longest;
+  return true;
+}
+
+enum class Next : u8 { ok, end_of_window, unknown };
+
+Next decode_one(Machine& m, Window& w, Instruction& in, u64 rip, bool first) {
+  for (bool extended = false;;) {
+    const u64 at = rip - w.start;
+    if (at >= w.size) {
+      return Next::end_of_window;
+    }
+    const ZyanStatus status =
+        ZydisDecoderDecodeFull(&decoder, w.bytes + at, w.size - at, &in.info, in.operands);
+    if (ZYAN_SUCCESS(status)) {
+      in.rip = rip;
+      in.bytes = w.bytes + at;
+      return Next::ok;
+    }
+    if (status != ZYDIS_STATUS_NO_MORE_DATA || extended) {
+      return Next::unknown;
+    }
+    // Only for a block's first instruction: others begin a block of their own when reached.
+    if (!first || !extend(m, w)) {
+      return first ? Next::unknown : Next::end_of_window;
+    }
+    extended = true;
+  }
+}
+
+class Builder {
+ public:
+  explicit Builder(u64 rip) : rip_(rip) {}
+
+  // Room for the longest block; what is not used is cut off at the end.
+  bool start() {
+    block_ = nullptr;
+    ops_ = 0;
+    return true;
+  }
+  Op& add(Handler handler, u64 rip) {
+    Op& op = ops_memory_[ops_++];
+    op.handler = handler;
+    op.rip = rip;
+    return op;
+  }
+  void drop_last() { --ops_; }
+
+  Block* finish(unsigned instructions, u64 size) {
+    void* memory = block_memory(sizeof(Block) + ops_ * sizeof(Op));
+    if (memory == nullptr) {
+      return nullptr;
+    }
+    auto* block = static_cast<Block*>(memory);
+    block->rip = rip_;
+    block->count = static_cast<u16>(instructions);
+    block->size = static_cast<u16>(size);
+    block->op_count = static_cast<u16>(ops_);
+    block->valid.store(true, std::memory_order_relaxed);
+    // Op holds an atomic, which has no copy; the memory is nobody else's yet.
+    const auto* from = reinterpret_cast<const u64*>(ops_memory_);
+    auto* to = reinterpret_cast<u64*>(block->ops);
+    for (u64 i = 0; i < ops_ * sizeof(Op) / sizeof(u64); ++i) {
+      to[i] = from[i];
+    }
+    return block;
+  }
+
+ private:
+  u64 rip_;
+  Block* block_ = nullptr;
+  unsigned ops_ = 0;
+  Op ops_memory_[2 * max_instructions + 4]{};
+};
+
+static_assert(sizeof(Op) % sizeof(u64) == 0);
+
+bool in_own_text(u64 rip) {
+  return rip >= config().own_text_begin && rip < config().own_text_end;
+}
+
+}  // namespace
+
+bool start_decoder() {
+  return ZYAN_SUCCESS(ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64));
+}
+
+const Block* decode_block(Machine& m, u64 rip, const char*& reason) {
+  constexpr const char* full = "the engine's memory is full";
+  Builder b(rip);
+  if (in_own_text(rip)) {
+    b.add(do_native_call, rip).immediate = rip;
+    const Block* block = b.finish(1, 1);
+    reason = full;
+    return block;
+  }
+  const CodeKind kind = config().code_kind(rip);
+  if (kind == CodeKind::none) {
+    reason = "code outside all known modules";
+    return nullptr;
+  }
+  const bool may_change = kind == CodeKind::may_change;
+  if (may_change) {
+    b.add(do_verify_code, rip);
+  } else if (const Model model = find_model(rip)) {
+    b.add(do_model, rip).immediate = address_of_function(model);
+  }
+  Window w;
+  open(m, w, rip);
+  Instruction in;
+  u64 at = rip;
+  unsigned count = 0;
+  bool ended = false;
+  while (!ended && count < (may_change ? 1 : max_instructions)) {
+    const Next next = decode_one(m, w, in, at, count == 0);
+    if (next != Next::ok) {
+      if (next == Next::unknown) {
+        make_unsupported(b.add(nullptr, at), "bytes that are no known instruction");
+        ended = true;
+      }
+      break;
+    }
+    Op& op = b.add(nullptr, at);
+    op.length = in.info.length;
+    set_address(op, in);
+    Translated result;
+    if (!translate(op, in, result) && !translate_thunk(op, in)) {
+      reason = full;
+      return nullptr;
+    }
+    if (result.after != nullptr) {
+      b.add(result.after, at);
+    }
+    at = in.next_rip();
+    ++count;
+    ended = result.ends_block && !result.conditional;
+    if (result.conditional) {
+      break;
+    }
+  }
+  if (!ended) {
+    b.add(do_fall_through, at).immediate = at;
+  }
+  Block* block = b.finish(count, at - rip);
+  if (block == nullptr) {
+    reason = full;
+    return nullptr;
+  }
+  if (may_change) {
+    block->ops[0].immediate = address_of(block);
+    for (unsigned i = 0; i < sizeof block->code; ++i) {
+      block->code[i] = i < block->size ? w.bytes[i] : u8{0};
+    }
+  }
+  return block;
+}
+
+}  // namespace selfheal::emulator

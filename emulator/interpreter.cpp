@@ -1,0 +1,140 @@
+// The engine's outermost part: set-up, and the loop that walks decoded instructions.
+#include "emulator/interpreter.h"
+
+#include "emulator/block_cache.h"
+#include "emulator/decode.h"
+#include "emulator/generated_code.h"
+#include "emulator/handlers.h"
+#include "emulator/machine.h"
+#include "emulator/vector_state.h"
+
+extern "C" void selfheal_call_with_escape(selfheal::emulator::Escape* out,
+                                          void (*f)(selfheal::emulator::Thread*),
+                                          selfheal::emulator::Thread* t);
+
+namespace selfheal::emulator {
+namespace {
+
+constinit Config the_config{};
+constinit bool is_started = false;
+
+void interpret(Thread* thread) {
+  Thread& t = *thread;
+  Machine& m = machine_of(t);
+  // An operation that is none: the first block is entered like any other.
+  const Op start{};
+  const_cast<u64&>(start.rip) = t.guest.rip;
+  const Op* op = go_to(t, start, t.guest.rip);
+  while (op != nullptr) {
+    m.op = op;
+    op = op->handler(t, *op);
+  }
+}
+
+}  // namespace
+
+const Config& config() {
+  return the_config;
+}
+
+u64 run_address() {
+  return address_of_function(the_config.run);
+}
+
+bool start(const Config& wanted, const char*& why) {
+  if (vector_area_size() == 0) {
+    why = "the processor or the system lacks XSAVE";
+    return false;
+  }
+  the_config = wanted;
+  if (!start_generated_code(wanted.code_size)) {
+    why = "no memory for generated code";
+    return false;
+  }
+  if (!start_blocks(wanted.block_memory)) {
+    why = "no memory for decoded blocks";
+    return false;
+  }
+  if (!start_decoder()) {
+    why = "the decoder does not start";
+    return false;
+  }
+  is_started = true;
+  return true;
+}
+
+bool started() {
+  return is_started;
+}
+
+u64 enter_trampoline() {
+  return enter_trampoline_address();
+}
+
+bool after_fork() {
+  unlock_blocks();
+  return detach_generated_code();
+}
+
+const Op* stop_here(Thread& t, Stop stop, const char* reason) {
+  Machine& m = machine_of(t);
+  m.stop = stop;
+  m.reason = reason;
+  t.guest.rip = m.op->rip;
+  return nullptr;
+}
+
+const Op* stop_with_fault(Thread& t, FaultKind kind, Access access, u64 address) {
+  stop_here(t, Stop::fault);
+  t.fault = Fault{};
+  t.fault.kind = kind;
+  t.fault.access = access;
+  t.fault.address = address;
+  t.fault.registers = t.guest;
+  return nullptr;
+}
+
+bool log_range(Thread& t, u64 address, u64 size) {
+  if (size == 0 || own_frame(t, address, size)) {
+    return true;
+  }
+  const Saving guard(machine_of(t));
+  if (!t.log.save(address, size)) {
+    stop_here(t, Stop::log_full);
+    return false;
+  }
+  return true;
+}
+
+u64 gs_base() {
+  u64 base;
+  asm volatile("rdgsbase %0" : "=r"(base));
+  return base;
+}
+
+Outcome run(Thread& t) {
+  Machine& m = machine_of(t);
+  const Op entry{};
+  m.op = &entry;
+  m.elide_top = t.entry_sp;
+  m.stack_floor = t.guest.gpr[rsp];
+  m.saving = m.fetching = m.decoding = m.other_stack = false;
+  m.stop = Stop::left;
+  m.reason = nullptr;
+  m.instructions = 0;
+  m.budget = the_config.instruction_budget != 0 ? the_config.instruction_budget : ~u64{0};
+  asm("mov %%fs:0, %0" : "=r"(m.fs_base));
+  t.escaped = false;
+  t.state = ThreadState::running;
+  selfheal_call_with_escape(&t.escape, interpret, &t);
+  t.state = ThreadState::idle;
+  if (m.decoding) {  // left in the middle: reading the code bytes faulted
+    abandon_decoding(m);
+    m.stop = Stop::unsupported;
+    m.reason = "code that cannot be read";
+  }
+  m.op = nullptr;
+  return {m.stop, m.instructions, m.reason};
+}
+
+}  // namespace selfheal::emulator

@@ -1,0 +1,32 @@
+#include "emulator/native_call.h"
+
+#include "emulator/guard.h"
+
+extern "C" selfheal::u64 selfheal_native_call(selfheal::u64 function,
+                                              const selfheal::u64* arguments,
+                                              const selfheal::u64* stack, selfheal::u64* rdx_out);
+
+namespace selfheal::emulator {
+
+void native_call(Thread& thread, u64 function) {
+  auto& gpr = thread.guest.gpr;
+  const u64 arguments[7] = {gpr[rdi], gpr[rsi], gpr[rdx], gpr[rcx], gpr[r8], gpr[r9], gpr[rax]};
+  u64 stack[8];
+  for (u64 i = 0; i < 8; ++i) {
+    stack[i] = *pointer_to<volatile u64>(gpr[rsp] + 8 * (i + 1));
+  }
+  const NativeScope scope(&thread);
+  u64 high = 0;
+  gpr[rax] = selfheal_native_call(function, arguments, stack, &high);
+  gpr[rdx] = high;
+}
+
+u64 native_call(Thread& thread, u64 function, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f) {
+  const u64 arguments[7] = {a, b, c, d, e, f, 0};
+  const u64 stack[8] = {};
+  const NativeScope scope(&thread);
+  u64 high = 0;
+  return selfheal_native_call(function, arguments, stack, &high);
+}
+
+}  // namespace selfheal::emulator
