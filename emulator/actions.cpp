@@ -304,6 +304,7 @@ void perform(Deferred effect, u64 a, u64 b) {
       call_at(native_functions.free, a);
       return;
     case Deferred::close_fd:
+    case Deferred::close_file:
       raw_syscall(SYS_close, a);
       return;
     case Deferred::unmap:

@@ -62,6 +62,7 @@ enum class Deferred : u32 {
   none = 0,
   free_memory,  // a: pointer, b: its size
   close_fd,     // a: descriptor (a duplicate that keeps what the guest closed), b: the guest's
+  close_file,   // the same for a regular file or a directory: nobody waits for its being closed
   unmap,        // a: address, b: size
 };
 

@@ -39,8 +39,14 @@ u64 filter_bit(u64 a, u64 bits) {
   return ((a >> 4) * 0x9e3779b97f4a7c15 >> 32) % bits;
 }
 
+// Something another thread or process may be waiting for (a pipe's end)?
 constexpr bool observable(Deferred effect) {
   return effect == Deferred::close_fd;
+}
+
+// Does it release as many bytes as its second operand says?
+constexpr bool holds_memory(Deferred effect) {
+  return effect == Deferred::free_memory || effect == Deferred::unmap;
 }
 
 }  // namespace
@@ -122,7 +128,7 @@ bool UndoLog::defer(Deferred effect, u64 a, u64 b) {
   limit_ -= sizeof(DeferredEffect);
   *pointer_to<DeferredEffect>(limit_) = {effect, 0, a, b};
   observable_ += observable(effect) ? 1 : 0;
-  held_bytes_ += observable(effect) ? 0 : b;
+  held_bytes_ += holds_memory(effect) ? b : 0;
   const u64 bit = filter_bit(a, filter_bits);
   filter_[bit / 64] |= u64{1} << bit % 64;
   return true;

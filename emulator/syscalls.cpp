@@ -1,0 +1,153 @@
+#include "emulator/syscalls.h"
+
+#include "emulator/syscalls_internal.h"
+
+namespace selfheal::emulator {
+
+namespace {
+
+// The vocabulary of the table.
+constexpr bool waits = true;
+constexpr bool stays = false;
+constexpr Handler plain = nullptr;
+constexpr Effect pure = Effect::pure;
+constexpr Effect fills = Effect::fills;
+constexpr Effect creates = Effect::creates;
+constexpr Effect irrevocable = Effect::irrevocable;
+constexpr Effect leave = Effect::leave;
+
+constexpr Buffer fixed(u8 argument, u16 size) {
+  return {Extent::fixed, argument, 0, size};
+}
+constexpr Buffer sized(u8 argument, u8 size) {
+  return {Extent::sized, argument, size, 0};
+}
+constexpr Buffer counted(u8 argument, u8 count, u16 element) {
+  return {Extent::counted, argument, count, element};
+}
+constexpr Buffer value_result(u8 argument, u8 length) {
+  return {Extent::value_result, argument, length, 0};
+}
+constexpr Buffer io_vector(u8 argument, u8 count) {
+  return {Extent::io_vector, argument, count, 0};
+}
+constexpr Buffer message(u8 argument) {
+  return {Extent::message, argument, 0, 0};
+}
+constexpr Buffer messages(u8 argument, u8 count) {
+  return {Extent::messages, argument, count, 0};
+}
+constexpr Buffer bits(u8 argument, u8 count) {
+  return {Extent::bits, argument, count, 0};
+}
+constexpr Buffer pages(u8 argument, u8 size) {
+  return {Extent::pages, argument, size, 0};
+}
+
+constexpr SyscallRow rows[] = {
+#define SYSCALL(number, name, effect, blocking, handler, ...) \
+  {number, #name, effect, blocking, handler, {__VA_ARGS__}},
+#include "emulator/syscall_table.inc"
+#undef SYSCALL
+};
+
+constexpr u32 numbers = 512;
+
+struct Index {
+  u16 row[numbers];  // 1 + index into rows; 0: none
+};
+
+constexpr Index index_of_rows() {
+  Index index{};
+  u16 row = 0;
+  for (const SyscallRow& entry : rows) {
+    index.row[entry.number] = ++row;
+  }
+  return index;
+}
+
+constexpr Index index_by_number = index_of_rows();
+
+const SyscallRow* row_of(u64 number) {
+  // The kernel looks at the low half of rax only.
+  const u32 low = static_cast<u32>(number);
+  const u16 row = low < numbers ? index_by_number.row[low] : u16{0};
+  return row != 0 ? &rows[row - 1] : nullptr;
+}
+
+}  // namespace
+
+Call::Call(Thread& thread, const SyscallRow& row)
+    : thread_(thread), row_(row), arguments_{thread.guest.gpr[rdi], thread.guest.gpr[rsi],
+                                             thread.guest.gpr[rdx], thread.guest.gpr[r10],
+                                             thread.guest.gpr[r8],  thread.guest.gpr[r9]} {}
+
+bool Call::keep_fixed(u8 argument_index, u16 size) {
+  const Buffer buffer = fixed(argument_index, size);
+  return keep(&buffer, 1);
+}
+
+long Call::perform() {
+  const NativeScope native(&thread_);
+  result_ = raw_syscall(row_.number, arguments_[0], arguments_[1], arguments_[2], arguments_[3],
+                        arguments_[4], arguments_[5]);
+  thread_.guest.gpr[rax] = static_cast<u64>(result_);
+  return result_;
+}
+
+EffectResult Call::irrevocable() {
+  if (!failed()) {
+    log().note_irrevocable(row_.number);
+  }
+  return EffectResult::done;
+}
+
+// run_syscall() has asked for room.
+EffectResult Call::created() {
+  if (!failed()) {
+    static_cast<void>(log().action(Action::close_fd, static_cast<u64>(result_)));
+  }
+  return EffectResult::done;
+}
+
+EffectResult Call::pretend(long result) {
+  result_ = result;
+  thread_.guest.gpr[rax] = static_cast<u64>(result);
+  return EffectResult::done;
+}
+
+EffectResult run_syscall(Thread& thread) {
+  const SyscallRow* row = row_of(thread.guest.gpr[rax]);
+  if (row == nullptr || row->effect == Effect::leave) {
+    return EffectResult::unsupported;
+  }
+  if (!thread.log.room()) {
+    return EffectResult::log_full;
+  }
+  if (row->waits) {
+    thread.log.run_deferred();
+  }
+  Call call(thread, *row);
+  if (row->handler != nullptr) {
+    return row->handler(call);
+  }
+  if (!call.keep_row_buffers() || !thread.log.room()) {
+    return EffectResult::log_full;
+  }
+  call.perform();
+  switch (row->effect) {
+    case Effect::creates:
+      return call.created();
+    case Effect::irrevocable:
+      return call.irrevocable();
+    default:
+      return call.done();
+  }
+}
+
+const char* syscall_name(u64 number) {
+  const SyscallRow* row = row_of(number);
+  return row != nullptr ? row->name : "unknown";
+}
+
+}  // namespace selfheal::emulator
