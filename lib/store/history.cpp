@@ -66,10 +66,9 @@ bool append_history(int directory, const Slot* slots, u32 count, const char* pat
   }
   // Writes over what an append left that was cut short.
   const u64 end = status.size - status.size % sizeof(Slot);
-  long result = write_at(history.get(), slots, size, end);
-  if (result == 0) {
-    result = sync_file(history.get());
-  }
+  // Not synced: the journal it comes from is not either, and a server waits meanwhile. What a power
+  // failure takes are records, never regions.
+  const long result = write_at(history.get(), slots, size, end);
   if (result < 0) {
     set_size(history.get(), end);
     return failed("it cannot be written", result);

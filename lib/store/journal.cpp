@@ -81,6 +81,13 @@ bool Journal::attach(void* memory, u64 size, bool writable, const char* name, Er
   return true;
 }
 
+void Journal::warm() const {
+  u8* const bytes = pointer_to<u8>(address_of(header_));
+  for (u64 at = 0; writable_ && at < slots_at(slot_count_); at += page_size) {
+    __atomic_fetch_add(bytes + at, 0, __ATOMIC_RELAXED);  // a write: it must not fault later either
+  }
+}
+
 void Journal::format(void* memory, u32 slot_count, u64 now_ns) {
   JournalHeader& header = *static_cast<JournalHeader*>(memory);
   header.magic = journal_magic;

@@ -41,6 +41,10 @@ class Journal {
   bool attach(void* memory, u64 size, bool writable, const char* name, Error& error);
   void detach() { *this = Journal(); }
 
+  // Touches the pages every record needs, so that the first fault does not wait for the file system
+  // (0.7 ms on a cold ext4 page): at open time. Changes nothing.
+  void warm() const;
+
   // Fills `memory` (journal_size(slot_count) zero bytes) with a fresh journal's header.
   static void format(void* memory, u32 slot_count, u64 now_ns);
 

@@ -188,6 +188,7 @@ bool Opener::open_journal() {
     unmap_memory(mapped, status.size);
     return false;
   }
+  store_.journal.warm();
   return true;
 }
 

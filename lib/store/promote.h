@@ -3,7 +3,7 @@
 // process before it drops privileges, a live process at a blocking call, `selfheal run`, the CLI.
 //
 //   lock (flock, non-blocking) ─► read slots ─► catalog.new, fsync, rename, fsync(dir)
-//                                           ─► history, fsync ─► free slots ─► live ─► generation
+//                                           ─► history ─► free slots ─► live ─► generation
 //
 // A promoter killed anywhere leaves a whole catalog and at worst records that are archived twice;
 // the next one takes up from there. Two at once: the second does nothing.
