@@ -16,6 +16,10 @@ struct ImageView {
   bool (*find_owner)(void* context, const image::Module& module, u64 address,
                      image::Function& function, bool& in_cold_part);
 
+  // image::find_function: the part whose frame description covers the address, hot or cold; fast.
+  bool (*find_part)(void* context, const image::Module& module, u64 address,
+                    image::Function& function);
+
   // Blame passes over these.
   bool (*is_system)(void* context, const image::Module& module);
 

@@ -1,0 +1,192 @@
+#include "lib/recover/diagnose.h"
+
+#include <Zydis/Zydis.h>
+#include <cstring>
+
+namespace selfheal::recover {
+namespace {
+
+constexpr u8 max_instruction = 15;
+
+u8 instruction_length(std::span<const u8> bytes, ZydisMnemonic* mnemonic = nullptr) {
+  ZydisDecoder decoder;
+  ZydisDecodedInstruction instruction;
+  ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+  if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, nullptr, bytes.data(), bytes.size(),
+                                                  &instruction))) {
+    return 0;
+  }
+  if (mnemonic != nullptr) {
+    *mnemonic = instruction.mnemonic;
+  }
+  return instruction.length;
+}
+
+void copy_name(char (&to)[40], const char* from) {
+  unsigned i = 0;
+  for (; i + 1 < sizeof to && from[i] != '\0'; ++i) {
+    to[i] = from[i];
+  }
+}
+
+class Diagnosis {
+ public:
+  Diagnosis(std::span<const Frame> frames, const ImageView& image, FaultRecord& record)
+      : frames_(frames.first(frames.size() < max_frames ? frames.size() : max_frames)),
+        image_(image),
+        record_(record) {}
+
+  void run(const Fault& fault) {
+    std::memset(&record_, 0, sizeof record_);
+    record_.region.entry.module = no_module;
+    read_instruction(fault.registers.rip);
+    record_.fault = refine(fault, {record_.instruction, record_.instruction_size});
+    for (const Frame& frame : frames_) {
+      add_frame(frame);
+    }
+    record_.site = record_.frame_count != 0 ? record_.frames[0] : at_no_module(fault.registers.rip);
+    if (jumped_away()) {
+      blame_the_caller_of_nowhere();
+    } else {
+      blame(0);
+    }
+  }
+
+ private:
+  void read_instruction(u64 rip) {
+    const u64 size =
+        image_.read_code(image_.context, rip, record_.instruction, sizeof record_.instruction);
+    record_.instruction_size = instruction_length({record_.instruction, size});
+    // Bytes that decode to nothing are shown all the same: they are what the processor refused.
+    if (record_.instruction_size == 0) {
+      record_.instruction_size = static_cast<u8>(size);
+    }
+    std::memset(record_.instruction + record_.instruction_size, 0,
+                sizeof record_.instruction - record_.instruction_size);
+  }
+
+  static CodeRef at_no_module(u64 address) {
+    CodeRef ref{};
+    ref.offset = address;
+    ref.module = no_module;
+    return ref;
+  }
+
+  // The module's index in the record, entering it when there is room.
+  u8 index_of(const image::Module& module) {
+    for (u8 i = 0; i < record_.module_count; ++i) {
+      if (starts_[i] == module.start) {
+        return i;
+      }
+    }
+    if (record_.module_count == max_record_modules) {
+      return no_module;
+    }
+    const u8 index = record_.module_count++;
+    starts_[index] = module.start;
+    record_.modules[index].id = module.id;
+    copy_name(record_.modules[index].name, image::base_name(module));
+    return index;
+  }
+
+  CodeRef reference(const image::Module& module, u64 address) {
+    const u8 index = index_of(module);
+    if (index == no_module) {
+      return at_no_module(address);
+    }
+    CodeRef ref{};
+    ref.offset = module.offset_of(address);
+    ref.module = index;
+    return ref;
+  }
+
+  void add_frame(const Frame& frame) {
+    image::Module module;
+    const u64 rip = frame.registers.rip;
+    record_.frames[record_.frame_count++] =
+        image_.find_module(image_.context, frame.lookup_address(), module) ? reference(module, rip)
+                                                                           : at_no_module(rip);
+  }
+
+  // rip itself is the bad address: nothing there is a function to blame.
+  bool jumped_away() const {
+    image::Module module;
+    return record_.fault.kind == FaultKind::exec_violation && !frames_.empty() &&
+           !(image_.find_module(image_.context, frames_[0].registers.rip, module) &&
+             module.executable(frames_[0].registers.rip));
+  }
+
+  void blame_the_caller_of_nowhere() {
+    if (frames_.size() < 2) {
+      return;
+    }
+    const u64 return_address = frames_[1].registers.rip;
+    image::Module module;
+    if (image_.find_module(image_.context, frames_[1].lookup_address(), module)) {
+      record_.site = reference(module, return_address - call_length(return_address));
+    }
+    blame(1);
+  }
+
+  // Length of the call that ends at the return address: call [rip+x] and call rel32 first, the
+  // other indirect forms after. 1 (so that the address still lies inside it) when none decodes.
+  u64 call_length(u64 return_address) const {
+    for (const u8 length : {6, 5, 2, 3, 4, 7}) {
+      u8 bytes[max_instruction];
+      ZydisMnemonic mnemonic = ZYDIS_MNEMONIC_INVALID;
+      if (image_.read_code(image_.context, return_address - length, bytes, length) == length &&
+          instruction_length({bytes, length}, &mnemonic) == length &&
+          mnemonic == ZYDIS_MNEMONIC_CALL) {
+        return length;
+      }
+    }
+    return 1;
+  }
+
+  void blame(unsigned first) {
+    for (unsigned i = first; i < frames_.size(); ++i) {
+      if (blame_frame(i)) {
+        return;
+      }
+    }
+  }
+
+  // A module without an identity could never be recognised again, so it is passed over as well.
+  bool blame_frame(unsigned i) {
+    const u64 address = frames_[i].lookup_address();
+    image::Module module;
+    image::Function function;
+    bool in_cold_part = false;
+    if (!image_.find_module(image_.context, address, module) || !module.executable(address) ||
+        module.id.kind == ModuleIdKind::none || image_.is_system(image_.context, module) ||
+        !image_.find_owner(image_.context, module, address, function, in_cold_part) ||
+        function.signal_frame) {
+      return false;
+    }
+    const CodeRef entry = reference(module, function.start);
+    const u64 hash = image_.code_hash(image_.context, module, function);
+    if (entry.module == no_module || hash == 0) {
+      return false;
+    }
+    record_.region.entry = entry;
+    record_.region.code_hash = hash;
+    record_.region.size = static_cast<u32>(function.size);
+    record_.blamed_frame = static_cast<u8>(i);
+    record_.in_cold_part = in_cold_part;
+    return true;
+  }
+
+  std::span<const Frame> frames_;
+  const ImageView& image_;
+  FaultRecord& record_;
+  u64 starts_[max_record_modules] = {};
+};
+
+}  // namespace
+
+void diagnose(const Fault& fault, std::span<const Frame> frames, const ImageView& image,
+              FaultRecord& record) {
+  Diagnosis(frames, image, record).run(fault);
+}
+
+}  // namespace selfheal::recover

@@ -1,0 +1,123 @@
+#include "lib/recover/side.h"
+
+#include "lib/recover/code_walk.h"
+
+namespace selfheal::recover {
+namespace {
+
+constexpr unsigned early_return = 24;  // instructions
+
+bool part_at(const ImageView& image, u64 address, image::Function& part) {
+  image::Module module;
+  return image.find_module(image.context, address, module) &&
+         image.find_part(image.context, module, address, part);
+}
+
+// What rax is at a return, as far as a straight walk can tell.
+class Result {
+ public:
+  explicit Result(const Holders& holders) : holders_(holders) {}
+
+  // Follows one instruction's effect on rax and on the holders.
+  void execute(const CodeWalk& walk) {
+    const auto& to = walk.operands[0];
+    const auto& from = walk.operands[1];
+    if (walk.is(ZYDIS_MNEMONIC_MOV) && holders_.holds(from)) {
+      holders_.add(to);
+      constant_known_ = constant_known_ && !is_rax(to);
+      return;
+    }
+    for (unsigned i = 0; i < walk.instruction.operand_count; ++i) {
+      if ((walk.operands[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0) {
+        holders_.remove(walk.operands[i]);
+        constant_known_ = constant_known_ && !is_rax(walk.operands[i]);
+      }
+    }
+    if (!is_rax(to)) {
+      return;
+    }
+    const bool same = from.type == ZYDIS_OPERAND_TYPE_REGISTER && from.reg.value == to.reg.value;
+    const bool immediate = from.type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+    if (walk.is(ZYDIS_MNEMONIC_XOR) && same) {
+      set_constant(0);
+    } else if (walk.is(ZYDIS_MNEMONIC_MOV) && immediate) {
+      set_constant(from.imm.value.s);
+    } else if (walk.is(ZYDIS_MNEMONIC_OR) && immediate && from.imm.value.s == -1) {
+      set_constant(-1);
+    }
+  }
+
+  void call() {
+    holders_.call();
+    constant_known_ = false;
+  }
+
+  int score(bool zero) const {
+    if (constant_known_) {
+      return constant_ != 0 ? 3 : 1;
+    }
+    return holders_.has(rax) && !zero ? 3 : 1;
+  }
+
+ private:
+  static bool is_rax(const ZydisDecodedOperand& operand) {
+    Gpr gpr;
+    return operand.type == ZYDIS_OPERAND_TYPE_REGISTER && gpr_of(operand.reg.value, gpr) &&
+           gpr == rax;
+  }
+
+  void set_constant(i64 value) {
+    constant_known_ = true;
+    constant_ = value;
+  }
+
+  Holders holders_;
+  bool constant_known_ = false;
+  i64 constant_ = 0;
+};
+
+int return_score(const ImageView& image, u64 at, const Holders& holders, bool zero) {
+  CodeWalk walk(image, early_return);
+  Result result(holders);
+  while (walk.fetch(at)) {
+    switch (walk.category()) {
+      case ZYDIS_CATEGORY_RET:
+        return result.score(zero);
+      case ZYDIS_CATEGORY_COND_BR:
+        return 0;  // goes on working
+      case ZYDIS_CATEGORY_UNCOND_BR:
+        if (walk.target() == 0) {
+          return 0;
+        }
+        at = walk.target();
+        continue;
+      case ZYDIS_CATEGORY_CALL:
+        result.call();
+        break;
+      default:
+        result.execute(walk);
+        break;
+    }
+    at = walk.next();
+  }
+  return 0;
+}
+
+}  // namespace
+
+bool is_tail_call(const ImageView& image, u64 from, u64 to) {
+  image::Function here;
+  image::Function there;
+  return part_at(image, from, here) && part_at(image, to, there) && there.start != here.start &&
+         there.start == to && !there.cold;
+}
+
+int failure_score(const ImageView& image, u64 caller, u64 at, Holders holders, bool zero) {
+  image::Function here;
+  image::Function there;
+  const bool moved = part_at(image, caller, here) && part_at(image, at, there) &&
+                     there.start != here.start && !here.cold;
+  return (moved ? 4 : 0) + return_score(image, at, holders, zero);
+}
+
+}  // namespace selfheal::recover
