@@ -165,14 +165,8 @@ selfheal_resolve_and_jump:
         NEXT epoll_pwait
         NEXT epoll_pwait2
         NEXT sigaction
-        NEXT signal
-        NEXT sysv_signal
-        NEXT sigset
-        NEXT siginterrupt
         NEXT sigprocmask
         NEXT pthread_sigmask
-        NEXT sighold
-        NEXT sigrelse
         NEXT sigsuspend
         NEXT sigaltstack
         NEXT pthread_create

@@ -35,6 +35,7 @@ struct SignalContext {
 enum class Verdict : u8 { die, resume };
 
 struct Hooks {
+  // Also in a vfork child (in_vfork_child), which must not roll back but may step over an int3.
   // A synchronous signal (si_code > 0), before anybody else is asked. True: the context is as
   // wanted, go on with it. Only a thread in the engine, or an int3 of ours, has a reason to say so.
   bool (*thread_fault)(SignalContext&) = nullptr;
@@ -71,6 +72,8 @@ struct Hooks {
 
 // Puts the handlers in place and gives the calling thread its alternate stack. Called once, by the
 // constructor, before other threads exist. False: nothing was installed (no memory).
+// Beware: a constructor that -z initfirst puts before libc's finds getenv empty and has its
+// environment as its third argument (glibc 2.36, csu/init-first.c).
 bool install(const Hooks& hooks);
 
 // From now on SIGTRAP is ours as well (entry patches by int3), and stripped from masks.

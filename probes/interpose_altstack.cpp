@@ -29,6 +29,9 @@ stack_t report(const Thread& thread) {
 SELFHEAL_INTERPOSE(int, sigaltstack, const stack_t* wanted, stack_t* before) {
   Thread& thread = this_thread();
   if (thread.own_stack == 0 || in_vfork_child()) {
+    if (wanted != nullptr && !(wanted->ss_flags & SS_DISABLE)) {
+      release_alternate_stack_flags();
+    }
     return selfheal_next_sigaltstack(wanted, before);
   }
   const stack_t seen = report(thread);

@@ -143,25 +143,17 @@ SELFHEAL_INTERPOSE(int, epoll_pwait2, int epoll, epoll_event* events, int count,
 
 // The interfaces from before POSIX, with one signal or an int for a set.
 
-SELFHEAL_INTERPOSE(int, sighold, int signal) {
-  if (!is_handled(signal)) {
-    return selfheal_next_sighold(signal);
-  }
-  sigset_t one{};
-  mask_word(one) = signal_bit(signal);
-  return interposed_sigprocmask(SIG_BLOCK, &one, nullptr);
-}
-
-SELFHEAL_INTERPOSE(int, sigrelse, int signal) {
-  if (!is_handled(signal)) {
-    return selfheal_next_sigrelse(signal);
-  }
-  sigset_t one{};
-  mask_word(one) = signal_bit(signal);
-  return interposed_sigprocmask(SIG_UNBLOCK, &one, nullptr);
-}
-
 namespace {
+
+int change_one(int how, int signal) {
+  if (signal < 1 || signal > 64) {
+    errno = EINVAL;
+    return -1;
+  }
+  sigset_t one{};
+  mask_word(one) = signal_bit(signal);
+  return interposed_sigprocmask(how, &one, nullptr);
+}
 
 int change_int_mask(int how, const int* wanted) {
   sigset_t set{};
@@ -174,6 +166,14 @@ int change_int_mask(int how, const int* wanted) {
 }
 
 }  // namespace
+
+SELFHEAL_INTERPOSE(int, sighold, int signal) {
+  return change_one(SIG_BLOCK, signal);
+}
+
+SELFHEAL_INTERPOSE(int, sigrelse, int signal) {
+  return change_one(SIG_UNBLOCK, signal);
+}
 
 SELFHEAL_INTERPOSE(int, sigblock, int mask) {
   return change_int_mask(SIG_BLOCK, &mask);

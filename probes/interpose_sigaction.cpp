@@ -50,7 +50,7 @@ int change_handled(int signal, const struct sigaction* wanted, struct sigaction*
 }
 
 int change_other(int signal, const struct sigaction* wanted, struct sigaction* before) {
-  if (signal < 1 || signal > 64) {
+  if (signal < 1 || signal > 64 || handled_signals() == 0) {
     return selfheal_next_sigaction(signal, wanted, before);
   }
   const u64 bit = signal_bit(signal);
@@ -104,22 +104,26 @@ void release_alternate_stack_flags() {
 
 namespace {
 
+// SIG_ERR, with errno, for what the kernel refuses.
 sighandler_t simple_action(int signal, sighandler_t handler, u64 mask, int flags) {
+  if (handler == SIG_ERR) {
+    errno = EINVAL;
+    return SIG_ERR;
+  }
   struct sigaction wanted {};
   struct sigaction before {};
   wanted.sa_handler = handler;
   wanted.sa_flags = flags;
   mask_word(wanted.sa_mask) = mask;
-  change_handled(signal, &wanted, &before);
-  return before.sa_handler;
+  return change_action(signal, &wanted, &before) == 0 ? before.sa_handler : SIG_ERR;
 }
 
-bool refused(sighandler_t handler) {
-  if (handler == SIG_ERR) {
+bool is_signal(int signal) {
+  if (signal < 1 || signal > 64) {
     errno = EINVAL;
-    return true;
+    return false;
   }
-  return false;
+  return true;
 }
 
 }  // namespace
@@ -134,12 +138,12 @@ SELFHEAL_INTERPOSE(int, __sigaction, int signal, const struct sigaction* wanted,
   return change_action(signal, wanted, before);
 }
 
-// BSD semantics (glibc's signal): the signal blocks itself, system calls restart.
+// The older interfaces are libc's own on top of its own sigaction, out of our reach: they are here on
+// top of ours.
+
+// BSD semantics, as glibc's signal has them: the signal blocks itself, system calls restart.
 SELFHEAL_INTERPOSE(sighandler_t, signal, int signal, sighandler_t handler) {
-  if (!is_handled(signal)) {
-    return selfheal_next_signal(signal, handler);
-  }
-  if (refused(handler)) {
+  if (!is_signal(signal)) {
     return SIG_ERR;
   }
   const u64 bit = signal_bit(signal);
@@ -157,12 +161,9 @@ SELFHEAL_INTERPOSE(sighandler_t, ssignal, int signal, sighandler_t handler) {
 
 // System V semantics: one shot, unblocked, system calls interrupted.
 SELFHEAL_INTERPOSE(sighandler_t, sysv_signal, int signal, sighandler_t handler) {
-  if (!is_handled(signal)) {
-    return selfheal_next_sysv_signal(signal, handler);
-  }
-  return refused(handler)
-             ? SIG_ERR
-             : simple_action(signal, handler, 0, static_cast<int>(SA_RESETHAND | SA_NODEFER));
+  return is_signal(signal) ? simple_action(signal, handler, 0,
+                                           static_cast<int>(SA_RESETHAND | SA_NODEFER))
+                           : SIG_ERR;
 }
 
 SELFHEAL_INTERPOSE(sighandler_t, __sysv_signal, int signal, sighandler_t handler) {
@@ -170,11 +171,10 @@ SELFHEAL_INTERPOSE(sighandler_t, __sysv_signal, int signal, sighandler_t handler
 }
 
 SELFHEAL_INTERPOSE(int, siginterrupt, int signal, int interrupt) {
-  if (!is_handled(signal)) {
-    return selfheal_next_siginterrupt(signal, interrupt);
-  }
   struct sigaction action {};
-  change_handled(signal, nullptr, &action);
+  if (change_action(signal, nullptr, &action) != 0) {
+    return -1;
+  }
   if (interrupt) {
     interrupting.fetch_or(signal_bit(signal), std::memory_order_relaxed);
     action.sa_flags &= ~SA_RESTART;
@@ -182,7 +182,7 @@ SELFHEAL_INTERPOSE(int, siginterrupt, int signal, int interrupt) {
     interrupting.fetch_and(~signal_bit(signal), std::memory_order_relaxed);
     action.sa_flags |= SA_RESTART;
   }
-  return change_handled(signal, &action, nullptr);
+  return change_action(signal, &action, nullptr);
 }
 
 SELFHEAL_INTERPOSE(int, sigignore, int signal) {
@@ -192,22 +192,25 @@ SELFHEAL_INTERPOSE(int, sigignore, int signal) {
 }
 
 SELFHEAL_INTERPOSE(sighandler_t, sigset, int signal, sighandler_t handler) {
-  if (!is_handled(signal)) {
-    return selfheal_next_sigset(signal, handler);
-  }
-  if (refused(handler)) {
+  if (!is_signal(signal)) {
     return SIG_ERR;
   }
   sigset_t one{};
   sigset_t before{};
   mask_word(one) = signal_bit(signal);
-  sighandler_t old = disposition(signal).is_default()
-                         ? SIG_DFL
-                         : reinterpret_cast<sighandler_t>(disposition(signal).handler);
+  sighandler_t old;
   if (handler == SIG_HOLD) {
+    struct sigaction now {};
+    if (change_action(signal, nullptr, &now) != 0) {
+      return SIG_ERR;
+    }
+    old = now.sa_handler;
     change_mask(SIG_BLOCK, &one, &before);
   } else {
     old = simple_action(signal, handler, 0, 0);
+    if (old == SIG_ERR) {
+      return SIG_ERR;
+    }
     change_mask(SIG_UNBLOCK, &one, &before);
   }
   return mask_word(before) & signal_bit(signal) ? SIG_HOLD : old;

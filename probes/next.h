@@ -19,14 +19,8 @@ SELFHEAL_NEXT(int, pselect, int, fd_set*, fd_set*, fd_set*, const timespec*, con
 SELFHEAL_NEXT(int, epoll_pwait, int, epoll_event*, int, int, const sigset_t*);
 SELFHEAL_NEXT(int, epoll_pwait2, int, epoll_event*, int, const timespec*, const sigset_t*);
 SELFHEAL_NEXT(int, sigaction, int, const struct sigaction*, struct sigaction*);
-SELFHEAL_NEXT(sighandler_t, signal, int, sighandler_t);
-SELFHEAL_NEXT(sighandler_t, sysv_signal, int, sighandler_t);
-SELFHEAL_NEXT(sighandler_t, sigset, int, sighandler_t);
-SELFHEAL_NEXT(int, siginterrupt, int, int);
 SELFHEAL_NEXT(int, sigprocmask, int, const sigset_t*, sigset_t*);
 SELFHEAL_NEXT(int, pthread_sigmask, int, const sigset_t*, sigset_t*);
-SELFHEAL_NEXT(int, sighold, int);
-SELFHEAL_NEXT(int, sigrelse, int);
 SELFHEAL_NEXT(int, sigsuspend, const sigset_t*);
 SELFHEAL_NEXT(int, sigaltstack, const stack_t*, stack_t*);
 SELFHEAL_NEXT(int, pthread_create, pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
