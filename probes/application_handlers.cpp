@@ -49,8 +49,7 @@ Frame* frame_for_handler(const Frame* from, u64 interrupted, const Disposition& 
   const Thread& thread = this_thread();
   CopyRequest request{interrupted - red_zone, from, nullptr};
   bool alternate = thread.on_application_stack(interrupted);
-  if (disposition.flags & SA_ONSTACK && !alternate &&
-      !(thread.application_stack.ss_flags & SS_DISABLE)) {
+  if (disposition.flags & SA_ONSTACK && !alternate && thread.has_application_stack()) {
     request.top = address_of(thread.application_stack.ss_sp) + thread.application_stack.ss_size;
     alternate = true;
   }
@@ -107,7 +106,7 @@ extern "C" __attribute__((visibility("hidden"))) void selfheal_on_handler_return
   const int kept = errno;
   u64& mask = mask_word(context->uc_sigmask);
   thread.blocked = mask & handled_signals();
-  mask &= ~handled_signals();
+  mask = kernel_part(mask);
   thread.application_stack = context->uc_stack;
   context->uc_stack = own_stack_of(thread);
   if (const HandlerRun* run = innermost(thread)) {

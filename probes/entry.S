@@ -78,6 +78,38 @@
         SAVED 16, UC_RIP
         .endm
 
+/* From the ucontext at rdi; r8, rax and rdx are lost. */
+        .macro RESTORE_VECTORS
+        movq UC_FPREGS(%rdi), %r8
+        testq %r8, %r8
+        jz 2f
+        cmpl $XSTATE_MAGIC1, FP_MAGIC1(%r8)
+        jne 1f
+        movl FP_XFEATURES(%r8), %eax
+        movl FP_XFEATURES + 4(%r8), %edx
+        xrstor64 (%r8)
+        jmp 2f
+1:      fxrstor64 (%r8)
+2:
+        .endm
+
+/* All but rdi, rcx and rsp. */
+        .macro RESTORE_MOST
+        movq UC_R8(%rdi), %r8
+        movq UC_R9(%rdi), %r9
+        movq UC_R10(%rdi), %r10
+        movq UC_R11(%rdi), %r11
+        movq UC_R12(%rdi), %r12
+        movq UC_R13(%rdi), %r13
+        movq UC_R14(%rdi), %r14
+        movq UC_R15(%rdi), %r15
+        movq UC_RSI(%rdi), %rsi
+        movq UC_RBP(%rdi), %rbp
+        movq UC_RBX(%rdi), %rbx
+        movq UC_RDX(%rdi), %rdx
+        movq UC_RAX(%rdi), %rax
+        .endm
+
         .text
 
 /* The kernel calls this. place_frame answers with the frame to go on with: this one, or a copy on
@@ -157,17 +189,8 @@ FUNCTION selfheal_handler_return
 FUNCTION selfheal_resume_user
         .cfi_startproc
         .cfi_undefined rip
-        movq UC_FPREGS(%rdi), %r8
-        testq %r8, %r8
-        jz 2f
-        cmpl $XSTATE_MAGIC1, FP_MAGIC1(%r8)
-        jne 1f
-        movl FP_XFEATURES(%r8), %eax
-        movl FP_XFEATURES + 4(%r8), %edx
-        xrstor64 (%r8)
-        jmp 2f
-1:      fxrstor64 (%r8)
-2:      movq UC_RSP(%rdi), %rcx
+        RESTORE_VECTORS
+        movq UC_RSP(%rdi), %rcx
         subq $160, %rcx
         movq UC_RCX(%rdi), %rax
         movq %rax, (%rcx)
@@ -177,19 +200,7 @@ FUNCTION selfheal_resume_user
         movq %rax, 16(%rcx)
         movq UC_RIP(%rdi), %rax
         movq %rax, 24(%rcx)
-        movq UC_R8(%rdi), %r8
-        movq UC_R9(%rdi), %r9
-        movq UC_R10(%rdi), %r10
-        movq UC_R11(%rdi), %r11
-        movq UC_R12(%rdi), %r12
-        movq UC_R13(%rdi), %r13
-        movq UC_R14(%rdi), %r14
-        movq UC_R15(%rdi), %r15
-        movq UC_RSI(%rdi), %rsi
-        movq UC_RBP(%rdi), %rbp
-        movq UC_RBX(%rdi), %rbx
-        movq UC_RDX(%rdi), %rdx
-        movq UC_RAX(%rdi), %rax
+        RESTORE_MOST
         movq %rcx, %rsp
         popq %rcx
         popq %rdi
@@ -197,6 +208,27 @@ FUNCTION selfheal_resume_user
         ret $128
         .cfi_endproc
         .size selfheal_resume_user, . - selfheal_resume_user
+
+/* (rdi ucontext): the same in order to fault again, where the thread's stack may be what is broken.
+   Nothing is written there; the target is in a word of the process, since two threads that come here
+   at once are one process that ends. */
+FUNCTION selfheal_fault_again
+        .cfi_startproc
+        .cfi_undefined rip
+        RESTORE_VECTORS
+        movq UC_RIP(%rdi), %rax
+        movq %rax, fault_again_at(%rip)
+        pushq UC_EFL(%rdi)
+        popfq
+        RESTORE_MOST
+        movq UC_RCX(%rdi), %rcx
+        movq UC_RSP(%rdi), %rsp
+        movq UC_RDI(%rdi), %rdi
+        jmpq *fault_again_at(%rip)
+        .cfi_endproc
+        .size selfheal_fault_again, . - selfheal_fault_again
+        .local fault_again_at
+        .comm fault_again_at, 8, 8
 
 /* bool (rdi function, rsi argument): see guarded() in hooks.h. A fault inside makes the signal
    handler resume at selfheal_guard_failed with rsp = Thread::guard. */
@@ -265,11 +297,12 @@ selfheal_guard_failed:
         .size selfheal_guarded, . - selfheal_guarded
 
 /* (rdi low end of the alternate stack): the last resort where a filter forbids every system call
-   that could help. No signal frame fits here, so the kernel ends the process by SIGSEGV. */
+   that could help. Even below the red zone this is still on the alternate stack, but no signal frame fits,
+   so the kernel ends the process by SIGSEGV. */
 FUNCTION selfheal_die_without_system_calls
         .cfi_startproc
         .cfi_undefined rip
-        leaq 64(%rdi), %rsp
+        leaq 256(%rdi), %rsp
         hlt
         .cfi_endproc
         .size selfheal_die_without_system_calls, . - selfheal_die_without_system_calls

@@ -111,6 +111,7 @@ void defer(SignalContext& signal) {
     return;
   }
   block_in_kernel(signal_bit(signal.signal));
+  this_thread().deferred |= signal_bit(signal.signal);
   queue_to_self(signal.signal, *signal.info);
   mask_word(signal.context->uc_sigmask) |= signal_bit(signal.signal);
 }
@@ -124,6 +125,7 @@ Decision on_sent_signal(SignalContext& signal, Disposition& disposition) {
     defer(signal);
     return Decision::resume;
   }
+  this_thread().deferred &= ~signal_bit(signal.signal);
   if (disposition.has_handler()) {
     disposition = take_disposition(signal.signal);
     if (disposition.has_handler()) {

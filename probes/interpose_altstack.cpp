@@ -15,7 +15,8 @@ namespace {
 // What the kernel would say: the flag tells where the caller stands.
 stack_t report(const Thread& thread) {
   stack_t seen = thread.application_stack;
-  if (seen.ss_flags & SS_DISABLE) {
+  if (!thread.has_application_stack()) {
+    seen.ss_flags |= SS_DISABLE;
     return seen;
   }
   if (thread.on_application_stack(address_of(__builtin_frame_address(0)))) {

@@ -10,6 +10,7 @@
 
 #include "probes/blocking_calls.h"
 #include "probes/interpose.h"
+#include "probes/kernel.h"
 #include "probes/next.h"
 #include "probes/thread_state.h"
 
@@ -33,8 +34,9 @@ class TemporaryMask {
   explicit TemporaryMask(const sigset_t* wanted) : before_(this_thread().blocked) {
     if (wanted != nullptr && !in_vfork_child()) {
       set_ = *wanted;
-      mask_word(set_) &= ~handled_signals();
-      this_thread().blocked = mask_word(*wanted) & handled_signals();
+      mask_word(set_) = kernel_part(mask_word(set_));
+      wanted_ = mask_word(*wanted);
+      this_thread().blocked = wanted_ & handled_signals();
       pointer_ = &set_;
     } else {
       pointer_ = wanted;
@@ -42,7 +44,14 @@ class TemporaryMask {
   }
   ~TemporaryMask() {
     if (pointer_ == &set_) {
-      this_thread().blocked = before_;
+      Thread& thread = this_thread();
+      thread.blocked = before_;
+      // What the call let through is blocked in the kernel again, and need not be.
+      const u64 delivered = thread.deferred & ~wanted_;
+      if (delivered != 0) {
+        thread.deferred &= ~delivered;
+        unblock_in_kernel(delivered);
+      }
     }
   }
   TemporaryMask(const TemporaryMask&) = delete;
@@ -51,6 +60,7 @@ class TemporaryMask {
   const sigset_t* get() const { return pointer_; }
 
  private:
+  u64 wanted_ = 0;
   sigset_t set_;
   const sigset_t* pointer_;
   u64 before_;
@@ -70,8 +80,9 @@ int change_mask(int how, const sigset_t* wanted, sigset_t* before) {
   if (wanted != nullptr) {
     stripped = *wanted;
     thread.blocked = blocked_after(blocked_before, how, mask_word(stripped) & handled);
+    thread.deferred &= thread.blocked;
     if (how != SIG_UNBLOCK) {
-      mask_word(stripped) &= ~handled;
+      mask_word(stripped) = kernel_part(mask_word(stripped));
     }
     wanted = &stripped;
   }

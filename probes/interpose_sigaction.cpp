@@ -138,8 +138,8 @@ SELFHEAL_INTERPOSE(int, __sigaction, int signal, const struct sigaction* wanted,
   return change_action(signal, wanted, before);
 }
 
-// The older interfaces are libc's own on top of its own sigaction, out of our reach: they are here on
-// top of ours.
+// The older interfaces are libc's own on top of its own sigaction, out of our reach: they are here
+// on top of ours.
 
 // BSD semantics, as glibc's signal has them: the signal blocks itself, system calls restart.
 SELFHEAL_INTERPOSE(sighandler_t, signal, int signal, sighandler_t handler) {
@@ -161,9 +161,9 @@ SELFHEAL_INTERPOSE(sighandler_t, ssignal, int signal, sighandler_t handler) {
 
 // System V semantics: one shot, unblocked, system calls interrupted.
 SELFHEAL_INTERPOSE(sighandler_t, sysv_signal, int signal, sighandler_t handler) {
-  return is_signal(signal) ? simple_action(signal, handler, 0,
-                                           static_cast<int>(SA_RESETHAND | SA_NODEFER))
-                           : SIG_ERR;
+  return is_signal(signal)
+             ? simple_action(signal, handler, 0, static_cast<int>(SA_RESETHAND | SA_NODEFER))
+             : SIG_ERR;
 }
 
 SELFHEAL_INTERPOSE(sighandler_t, __sysv_signal, int signal, sighandler_t handler) {

@@ -11,15 +11,23 @@ namespace {
 
 extern "C" {
 [[noreturn]] void selfheal_resume_user(ucontext_t* context);
+[[noreturn]] void selfheal_fault_again(ucontext_t* context);
 [[noreturn]] void selfheal_die_without_system_calls(u64 stack);
 }
 
 [[noreturn]] void last_resort() {
   const Thread& thread = this_thread();
-  if (thread.own_stack != 0 && thread.application_stack.ss_flags & SS_DISABLE) {
+  if (thread.own_stack != 0 && !thread.has_application_stack()) {
     selfheal_die_without_system_calls(thread.own_stack);
   }
   __builtin_trap();
+}
+
+void set_mask_of(const SignalContext& signal) {
+  if (!allowed(Call::rt_sigprocmask)) {
+    last_resort();
+  }
+  set_kernel_mask(mask_word(signal.context->uc_sigmask));
 }
 
 }  // namespace
@@ -31,10 +39,7 @@ void resume(SignalContext& signal, bool mask_changed) {
     return;
   }
   if (mask_changed) {
-    if (!allowed(Call::rt_sigprocmask)) {
-      last_resort();
-    }
-    set_kernel_mask(mask_word(signal.context->uc_sigmask));
+    set_mask_of(signal);
   }
   selfheal_resume_user(signal.context);
 }
@@ -53,10 +58,12 @@ void die(SignalContext& signal) {
     if (allowed(Call::rt_sigaction)) {
       set_kernel_default(signal.signal);
       mask &= ~bit;
-      resume(signal, false);
     } else {
       mask |= bit;
-      resume(signal, true);
+    }
+    if (!allowed(Call::rt_sigreturn)) {
+      set_mask_of(signal);
+      selfheal_fault_again(signal.context);
     }
     return;
   }

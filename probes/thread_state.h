@@ -24,11 +24,11 @@ struct Thread {
   u64 vfork_depth = 0;  // > 0: we are a vfork child
   u64 own_stack = 0;    // low end of our alternate stack; 0: none
   u64 blocked = 0;      // handled signals the application believes to be blocked
-  stack_t application_stack = {nullptr, SS_DISABLE, 0};  // as the application set it
+  u64 deferred = 0;     // those of them sent since, which therefore are blocked in the kernel
+  stack_t application_stack = {nullptr, SS_DISABLE, 0};  // as the kernel would keep it
   StackRange stack = {0, 0};
   SignalContext* handling = nullptr;  // the fault a hook is looking at right now
   void* pending = nullptr;            // token of `prepare`
-  u8 pending_signal = 0;
   static constexpr u32 max_runs = 8;
   u32 runs = 0;  // nested application handlers; those beyond max_runs are counted, not kept
   HandlerRun run[max_runs] = {};
@@ -36,9 +36,9 @@ struct Thread {
   bool on_own_stack(u64 address) const {
     return own_stack != 0 && address - own_stack < alternate_stack_size;
   }
+  bool has_application_stack() const { return application_stack.ss_size != 0; }
   bool on_application_stack(u64 address) const {
-    return !(application_stack.ss_flags & SS_DISABLE) &&
-           address - address_of(application_stack.ss_sp) < application_stack.ss_size;
+    return address - address_of(application_stack.ss_sp) < application_stack.ss_size;
   }
 };
 
@@ -72,6 +72,11 @@ inline constexpr u64 kernel_mask_size = 8;
 u64 handled_signals();
 inline bool is_handled(int signal) {
   return signal >= 1 && signal <= 64 && (handled_signals() & signal_bit(signal)) != 0;
+}
+
+// What of a mask the application sets goes to the kernel.
+inline u64 kernel_part(u64 mask) {
+  return mask & ~(handled_signals() & ~this_thread().deferred);
 }
 
 const Hooks& hooks();

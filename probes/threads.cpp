@@ -34,7 +34,7 @@ constexpr u64 mapping_size = guard_size + alternate_stack_size + page_size;
 struct Start {
   void* (*function)(void*);
   void* argument;
-  u64 blocked;     // the parent's view: what a new thread inherits
+  u64 blocked;     // what the thread is to believe
   u64 stack_size;  // of the thread's normal stack
 };
 
@@ -111,8 +111,8 @@ void begin_thread(const Start& start, u64 mapping) {
   const u64 here = address_of(__builtin_frame_address(0));
   // Thread-local storage and a few frames lie above us, the guard below.
   thread.stack = {here - start.stack_size - page_size, here + start.stack_size};
-  // Its attributes may have asked for a mask of its own (pthread_attr_setsigmask_np), so both.
-  thread.blocked = start.blocked | (unblock_in_kernel(handled_signals()) & handled_signals());
+  thread.blocked = start.blocked;
+  unblock_in_kernel(handled_signals());
   adopt_stack(mapping);
   pthread_setspecific(end_key, pointer_to<void>(1));
   if (hooks().thread_started != nullptr) {
@@ -132,6 +132,15 @@ u64 stack_size_of(const pthread_attr_t* attributes) {
     return default_stack_size;
   }
   return size;
+}
+
+// A new thread inherits its parent's mask, unless its attributes have one.
+u64 blocked_of(const pthread_attr_t* attributes) {
+  sigset_t set;
+  if (attributes != nullptr && pthread_attr_getsigmask_np(attributes, &set) == 0) {
+    return mask_word(set) & handled_signals();
+  }
+  return this_thread().blocked;
 }
 
 void in_fork_child() {
@@ -168,9 +177,8 @@ bool prepare_threads() {
   }
   Thread& thread = this_thread();
   thread.stack = first_thread_stack();
-  stack_t before{};
-  set_kernel_stack({pointer_to<void>(mapping + guard_size), 0, alternate_stack_size}, &before);
-  thread.own_stack = mapping + guard_size;
+  thread.application_stack.ss_flags = 0;  // so after exec; a new thread has SS_DISABLE
+  adopt_stack(mapping);
   __register_atfork(nullptr, nullptr, in_fork_child, __dso_handle);
   return true;
 }
@@ -182,7 +190,7 @@ SELFHEAL_INTERPOSE(int, pthread_create, pthread_t* thread, const pthread_attr_t*
     return selfheal_next_pthread_create(thread, attributes, function, argument);
   }
   Start* start = start_of(mapping);
-  *start = {function, argument, this_thread().blocked, stack_size_of(attributes)};
+  *start = {function, argument, blocked_of(attributes), stack_size_of(attributes)};
   const int error = selfheal_next_pthread_create(thread, attributes, thread_main, start);
   if (error != 0) {
     keep_stack(mapping);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <errno.h>
+#include <initializer_list>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,8 +11,6 @@
 #include <string.h>
 #include <ucontext.h>
 #include <unistd.h>
-
-#include <initializer_list>
 
 namespace subject {
 

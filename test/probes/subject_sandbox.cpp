@@ -17,8 +17,9 @@ enum class Door { prctl, syscall };
 
 // Allows a few calls; all others kill the process. `mask_too`: rt_sigprocmask is among the few.
 void enter_sandbox(Door door, bool mask_too, bool sigreturn_too = false) {
-#define ALLOW(number) \
-  BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<unsigned>(number), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+#define ALLOW(number)                                                       \
+  BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<unsigned>(number), 0, 1), \
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
   sock_filter filter[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0),
@@ -84,8 +85,7 @@ SCENARIO(sandbox_resume_keeps_registers) {
       "vmovdqa %%ymm5, (%[out])\n\tstmxcsr %[after]"
       : [flags] "=&r"(flags), [sum] "=&r"(sum), [after] "=m"(rounding_after)
       : [in] "S"(in), [out] "D"(out), [mx] "m"(rounding)
-      : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r13", "r15", "ymm5", "memory",
-        "cc");
+      : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r13", "r15", "ymm5", "memory", "cc");
   printf("vector %s flags %lx sum %lu rounding %x\n", yes(memcmp(in, out, 32) == 0), flags & 0x8d5,
          sum, rounding_after);
   return 0;
