@@ -69,7 +69,7 @@ Refusal watch_modules(const ModuleHooks& hooks) {
   }
   const u64 cell = memory.allocate(page_size / 2);
   const Plan made = plan(describe(entry), cell, cell + native_at);
-  if (made.how != How::jump) {
+  if (made.how != How::jump || !made.single) {
     memory.unmap();
     return made.refusal == Refusal::none ? Refusal::too_short : made.refusal;
   }
@@ -79,7 +79,9 @@ Refusal watch_modules(const ModuleHooks& hooks) {
       .bytes(made.native, made.native_size);
   selfheal_debug_state_native = cell + native_at;
   module_hooks = hooks;
-  if (write_text(made.at, made.patched, made.size) == Writer::none) {
+  // The tail replaces padding that nobody executes, the head is one byte: safe under other threads.
+  if (write_text(made.at + 1, made.patched + 1, jump_size - 1) == Writer::none ||
+      !ready_barrier() || write_text(made.at, made.patched, 1) == Writer::none) {
     memory.unmap();
     return Refusal::write_failed;
   }

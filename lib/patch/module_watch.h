@@ -23,7 +23,7 @@ struct ModuleHooks {
 
 // Refusal::none when the hooks will be called; else why not (a debugger's breakpoint is there, no
 // memory in reach), and the caller has to look for changes itself (dl_iterate_phdr's dlpi_adds and
-// dlpi_subs). Once per process, single-threaded; a fork child inherits it.
+// dlpi_subs). Once per process, other threads may run; a fork child inherits it.
 Refusal watch_modules(const ModuleHooks& hooks);
 
 // How many changes were seen; any thread may compare it with what it saw last.

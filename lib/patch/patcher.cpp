@@ -103,6 +103,32 @@ Installed Patcher::install(const RegionSpec& spec, Threads threads) {
   return {how == How::none ? -1 : index, refusal, how};
 }
 
+// Whether something other than the function itself branches to [first, last].
+bool Patcher::entered_from_outside(const RegionSpec& spec, u64 first, u64 last) const {
+  if (spec.text_high > spec.text_low &&
+      rel32_into(
+          {spec.text_low, pointer_to<const u8>(spec.text_low), spec.text_high - spec.text_low},
+          first, last)) {
+    return true;
+  }
+  if (spec.code_at == nullptr) {
+    return false;
+  }
+  std::array<Code, 16> found;
+  const unsigned count = neighbours(spec.function.code, spec.code_at, spec.context, found);
+  static constinit u8 original[64 * 1024];  // under the lock; only what is needed is touched
+  for (Code& code : std::span(found.data(), count)) {
+    if (find(code.address) >= 0 && code.size <= sizeof original) {
+      original_bytes(code.address, original, code.size);  // decoded whole, so without our jump
+      code.bytes = original;
+    }
+    if (names(code, first, last)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 // Makes the slot's plan and cell. A removed slot keeps both: somebody may still be in its cell.
 Refusal Patcher::prepare(u32 index, const RegionSpec& spec) {
   Slot& slot = slots_[index];
@@ -122,10 +148,7 @@ Refusal Patcher::prepare(u32 index, const RegionSpec& spec) {
   }
   const u64 native = cell + native_offset;
   Plan made = patch::plan(spec.function, cell, native);
-  if (made.how == How::jump && knows_text &&
-      rel32_into(
-          {spec.text_low, pointer_to<const u8>(spec.text_low), spec.text_high - spec.text_low},
-          made.at + 1, made.at + jump_size - 1)) {
+  if (made.how == How::jump && entered_from_outside(spec, made.at + 1, made.at + jump_size - 1)) {
     made = plan_trap(spec.function, cell, native);
     made.refusal = Refusal::branch_into_entry;
   }

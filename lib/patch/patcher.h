@@ -31,8 +31,10 @@ enum class Threads : u8 {
 
 struct RegionSpec {
   Function function;
-  u64 text_low = 0;   // the module's executable segment, searched for branches from elsewhere into
-  u64 text_high = 0;  // the entry; 0: not searched
+  u64 text_low = 0;   // the module's executable segment, searched for branches from elsewhere
+  u64 text_high = 0;  // into the entry; 0: not searched
+  CodeAt code_at = nullptr;  // image's function bounds, for its neighbours; null: not searched
+  void* context = nullptr;   // handed to code_at
   bool allow_trap = true;
 };
 
@@ -119,6 +121,7 @@ class Patcher {
   u32 advance();
   i32 slot_for(u64 entry) const;
   Refusal prepare(u32 index, const RegionSpec& spec);
+  bool entered_from_outside(const RegionSpec& spec, u64 first, u64 last) const;
   Refusal put(Slot& slot, Threads threads);
   Refusal take_back(Slot& slot, Threads threads);
   void complete_in_grace();

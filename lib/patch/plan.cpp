@@ -165,12 +165,6 @@ Refusal plan_jump(const Function& function, unsigned skip, u64 stub, u64 native,
   if (scanned != Refusal::none) {
     return scanned;
   }
-  for (const Code& other : function.others) {
-    // Not all of it need be code; what cannot be decoded cannot be told to jump here.
-    if (scan(other, first, last) == Refusal::branch_into_entry) {
-      return Refusal::branch_into_entry;
-    }
-  }
   Emitter(plan.patched, jump_size, plan.at).jump(stub);
   plan.how = How::jump;
   plan.size = jump_size;
@@ -235,6 +229,10 @@ Plan plan_with(const Function& function, u64 stub, u64 native, bool may_jump) {
 }
 
 }  // namespace
+
+bool names(const Code& code, u64 first, u64 last) {
+  return scan(code, first, last) == Refusal::branch_into_entry;
+}
 
 Plan plan(const Function& function, u64 stub, u64 native) {
   return plan_with(function, stub, native, true);

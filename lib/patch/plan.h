@@ -85,7 +85,6 @@ struct Function {
   Standing standing = Standing::ordinary;
   u64 recorded_hash = 0;  // of the catalog; compared with present_hash
   u64 present_hash = 0;
-  std::span<const Code> others = {};  // code that may jump into it: cold parts, neighbours
 };
 
 enum class How : u8 { none, jump, trap };
@@ -117,8 +116,20 @@ Plan plan(const Function& function, u64 stub, u64 native);
 // The same, but never with a jump: int3, the last resort.
 Plan plan_trap(const Function& function, u64 stub, u64 native);
 
-// True when a rel32 branch or call anywhere in `text` (bytes, not instructions: no decoding, fast
-// enough for a whole segment) has a target in [first, last].
+// The three places a branch into bytes 1..4 can come from. The function itself: plan() looks.
+// Anywhere in the module: a rel32 branch or call in `text` with a target in [first, last]. Looks at
+// bytes, not at instructions (about 1 ms for libc), so now and then sees one that is none.
 bool rel32_into(const Code& text, u64 first, u64 last);
+
+// Nearby: an instruction of `code` that names an address in [first, last]. What cannot be decoded
+// names nothing.
+bool names(const Code& code, u64 first, u64 last);
+
+// The function (FDE) that holds `address`; false: none does.
+using CodeAt = bool (*)(u64 address, Code& code, void* context);
+
+// The functions that may enter `function` by a short branch, up to 128 bytes before and behind it:
+// assembler does (mempcpy jumps into memmove). How many of `found` were filled in.
+unsigned neighbours(const Code& function, CodeAt code_at, void* context, std::span<Code> found);
 
 }  // namespace selfheal::patch

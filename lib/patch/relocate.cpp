@@ -43,7 +43,7 @@ Refusal move_branch(const ZydisDecodedInstruction& i, const u8* bytes, u64 next,
       to.jump(target);
       return Refusal::none;
     case ZYDIS_CATEGORY_UNCOND_BR:
-      to.jump(target);
+      to.jump(target);  // jmp: nothing else there is relative
       return Refusal::none;
     case ZYDIS_CATEGORY_COND_BR:
       break;
@@ -121,7 +121,9 @@ bool relative_target(const ZydisDecodedInstruction& i, u64 address, u64& target)
 }
 
 bool ends_flow(const ZydisDecodedInstruction& i) {
-  return i.meta.category == ZYDIS_CATEGORY_UNCOND_BR || i.meta.category == ZYDIS_CATEGORY_RET ||
+  // By name: Zydis counts xabort, which does nothing outside a transaction, as unconditional.
+  return i.mnemonic == ZYDIS_MNEMONIC_JMP || i.meta.category == ZYDIS_CATEGORY_RET ||
+         i.mnemonic == ZYDIS_MNEMONIC_UD0 || i.mnemonic == ZYDIS_MNEMONIC_UD1 ||
          i.mnemonic == ZYDIS_MNEMONIC_UD2 || i.mnemonic == ZYDIS_MNEMONIC_HLT;
 }
 

@@ -66,4 +66,26 @@ bool rel32_into(const Code& text, u64 first, u64 last) {
   return false;
 }
 
+unsigned neighbours(const Code& function, CodeAt code_at, void* context, std::span<Code> found) {
+  constexpr u64 reach = 128 + jump_size;
+  const u64 end = function.address + function.size;
+  unsigned count = 0;
+  const auto collect = [&](u64 low, u64 high) {
+    for (u64 at = low; at < high && count < found.size();) {
+      Code& code = found[count];
+      if (code_at(at, code, context)) {
+        at = code.address + code.size;
+        ++count;
+      } else {
+        ++at;  // padding
+      }
+    }
+  };
+  collect(function.address - reach, function.address);
+  if (function.size < reach) {
+    collect(end, function.address + reach);
+  }
+  return count;
+}
+
 }  // namespace selfheal::patch

@@ -67,15 +67,37 @@ TEST_CASE("a branch to byte 0 or byte 5 is no branch into the entry") {
   CHECK(plan_of("b8 00 00 00 00 ff c0 39 f8 75 fa c3").how == How::jump);  // to byte 5
 }
 
-TEST_CASE("a branch into the entry from a cold part or a neighbour gets an int3") {
-  const std::vector<u8> bytes = from_hex(plain);
-  const std::vector<u8> cold = from_hex("0f 0b e9 fa ef ff ff");  // ud2; jmp entry+1
-  Function function;
-  function.code = {entry, bytes.data(), bytes.size()};
-  CHECK(plan(function, stub, native).how == How::jump);
-  const Code others[] = {{entry + 0x1000, cold.data(), cold.size()}};
-  function.others = others;
-  check_trapped(plan(function, stub, native), Refusal::branch_into_entry);
+TEST_CASE("what branches into an entry from nearby is found among the neighbours") {
+  // Three functions, as glibc has them: mempcpy: ...; jmp memmove+3 / a thunk / memmove
+  const std::vector<u8> bytes = from_hex(
+      "48 89 f8 48 01 d0 eb 1b 90 90 90 90 90 90 90 90"
+      "48 39 d1 eb fb 90 90 90 90 90 90 90 90 90 90 90"
+      "48 89 f8 48 83 fa 10 c3");
+  const Code all{entry, bytes.data(), bytes.size()};
+  struct Part {
+    u64 offset;
+    u64 size;
+  };
+  static const Part parts[] = {{0, 8}, {16, 5}, {32, 8}};
+  const CodeAt code_at = [](u64 address, Code& code, void* context) {
+    const Code& whole = *static_cast<const Code*>(context);
+    for (const Part& part : parts) {
+      if (address - (whole.address + part.offset) < part.size) {
+        code = {whole.address + part.offset, whole.bytes + part.offset, part.size};
+        return true;
+      }
+    }
+    return false;
+  };
+  const Code function{entry + 32, bytes.data() + 32, 8};
+  Code found[8];
+  REQUIRE(neighbours(function, code_at, const_cast<Code*>(&all), found) == 2);
+  CHECK(found[0].address == entry);
+  CHECK(names(found[0], entry + 33, entry + 36));
+  CHECK_FALSE(names(found[1], entry + 33, entry + 36));
+  const Code thunk{entry + 16, bytes.data() + 16, 5};
+  REQUIRE(neighbours(thunk, code_at, const_cast<Code*>(&all), found) == 2);
+  CHECK(found[1].address == entry + 32);
 }
 
 TEST_CASE("a branch into the entry from far away in the text is found by its bytes") {
@@ -204,6 +226,34 @@ TEST_CASE("install sees a branch into the entry from elsewhere in the text") {
   const Installed installed = patcher.install(
       {.function = function, .text_low = text.base(), .text_high = text.base() + 2 * page_size},
       Threads::one);
+  CHECK(installed.how == How::trap);
+  CHECK(installed.refusal == Refusal::branch_into_entry);
+}
+
+TEST_CASE(
+    "install sees a short branch into the entry from a neighbour, and through its own patches") {
+  static Patcher patcher;
+  patcher.start(enter_target_offset());
+  // mov; add; jmp second+3, where the jump of a patch would cover the first two instructions;
+  // second:
+  static const Text text(
+      from_hex("48 89 f8 48 01 d0 eb 0b 90 90 90 90 90 90 90 90"
+               "48 89 f8 48 83 fa 10 c3"));
+  Function first;
+  first.code = {text.entry(), text.bytes(), 8};
+  Function second;
+  second.code = {text.entry() + 16, text.bytes() + 16, 8};
+  const CodeAt code_at = [](u64 address, Code& code, void*) {
+    const u64 offset = address - text.entry();
+    if (offset < 8 || (offset >= 16 && offset < 24)) {
+      code = {text.entry() + (offset & ~u64{7}), text.bytes() + (offset & ~u64{7}), 8};
+      return true;
+    }
+    return false;
+  };
+  CHECK(patcher.install({.function = first, .code_at = code_at}, Threads::one).how == How::jump);
+  const Installed installed =
+      patcher.install({.function = second, .code_at = code_at}, Threads::one);
   CHECK(installed.how == How::trap);
   CHECK(installed.refusal == Refusal::branch_into_entry);
 }
