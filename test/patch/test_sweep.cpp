@@ -244,8 +244,14 @@ std::map<std::size_t, bool> entered_from_outside(const image::Module& module,
       const auto after =
           std::upper_bound(functions.begin(), functions.end(), target,
                            [](u64 address, const image::Function& f) { return address < f.start; });
-      if (after != functions.begin() && !(after - 1)->cold && target - (after - 1)->start >= 1 &&
-          target - (after - 1)->start <= 4) {
+      if (after == functions.begin() || (after - 1)->cold) {
+        continue;
+      }
+      const u64 offset = target - (after - 1)->start;
+      const u64 skip = std::memcmp(pointer_to<u8>((after - 1)->start), "\xf3\x0f\x1e\xfa", 4) == 0
+                           ? 4
+                           : 0;  // endbr64
+      if (offset >= skip + 1 && offset <= skip + 4) {
         bool& is_short = entered[static_cast<std::size_t>(after - 1 - functions.begin())];
         is_short = is_short || i.raw.imm[0].size == 8;
       }
