@@ -67,18 +67,22 @@ class Follower {
     const Condition condition = condition_of(walk_.instruction.mnemonic);
     const Comparison comparison = comparison_;
     comparison_ = {};
+    const bool branch = walk_.category() == ZYDIS_CATEGORY_COND_BR;
+    const u64 equal = condition == Condition::equal && branch ? walk_.target() : walk_.next();
+    const u64 other = condition == Condition::equal || !branch ? walk_.next() : walk_.target();
     CallerUse use{Use::unknown, 0};
     if (settle(comparison, condition, use)) {
-      if (!candidate_ || (use.use == Use::compared && use.constant == -1)) {
+      const bool minus_one = use.use == Use::compared && use.constant == -1;
+      if (minus_one && branch && equal == zero_side_) {
+        result_ = {Use::not_in_range, 0};  // -1 goes where 0 goes
+      } else if (!candidate_ || minus_one) {
         result_ = use;
       }
       return false;
     }
-    const bool branch = walk_.category() == ZYDIS_CATEGORY_COND_BR;
-    const u64 equal = condition == Condition::equal && branch ? walk_.target() : walk_.next();
-    const u64 other = condition == Condition::equal || !branch ? walk_.next() : walk_.target();
     if (use.use == Use::unknown) {
       use.use = branch ? zero_test(equal, other) : Use::zero_is_fine;
+      zero_side_ = branch ? equal : 0;
     }
     if (!candidate_) {
       result_ = use;
@@ -307,6 +311,7 @@ class Follower {
   i64 bias_ = 0;
   unsigned narrowed_ = 0;   // bits kept by a movzx or movsx; 0: all
   bool candidate_ = false;  // result_ is set; a comparison with -1 would still replace it
+  u64 zero_side_ = 0;       // where an earlier branch goes when the value is 0
   CallerUse result_{Use::unknown, 0};
 };
 

@@ -22,7 +22,11 @@ class Result {
   void execute(const CodeWalk& walk) {
     const auto& to = walk.operands[0];
     const auto& from = walk.operands[1];
-    if (walk.is(ZYDIS_MNEMONIC_MOV) && holders_.holds(from)) {
+    const bool copies = walk.is(ZYDIS_MNEMONIC_MOV) || walk.is(ZYDIS_MNEMONIC_MOVSXD);
+    if (walk.is(ZYDIS_MNEMONIC_CDQE)) {
+      return;
+    }
+    if (copies && holders_.holds(from)) {
       holders_.add(to);
       constant_known_ = constant_known_ && !is_rax(to);
       return;
@@ -41,7 +45,7 @@ class Result {
     if (walk.is(ZYDIS_MNEMONIC_XOR) && same) {
       set_constant(0);
     } else if (walk.is(ZYDIS_MNEMONIC_MOV) && immediate) {
-      set_constant(from.imm.value.s);
+      set_constant(to.size == 32 ? static_cast<i32>(from.imm.value.s) : from.imm.value.s);
     } else if (walk.is(ZYDIS_MNEMONIC_OR) && immediate && from.imm.value.s == -1) {
       set_constant(-1);
     }
@@ -50,16 +54,22 @@ class Result {
   void call() {
     holders_.call();
     constant_known_ = false;
+    called_ = true;
   }
 
-  int score(bool zero) const {
-    if (constant_known_) {
-      return constant_ != 0 ? 3 : 1;
-    }
-    return holders_.has(rax) && !zero ? 3 : 1;
-  }
+  int score(bool zero) const { return of_result(zero) + (called_ ? 0 : 1); }
 
  private:
+  int of_result(bool zero) const {
+    if (!constant_known_) {
+      return !holders_.has(rax) ? 2 : zero ? 1 : 4;
+    }
+    if (constant_ < 0) {
+      return 4;
+    }
+    return constant_ == 0 ? 1 : constant_ == 1 ? 0 : 2;
+  }
+
   static bool is_rax(const ZydisDecodedOperand& operand) {
     Gpr gpr;
     return operand.type == ZYDIS_OPERAND_TYPE_REGISTER && gpr_of(operand.reg.value, gpr) &&
@@ -72,6 +82,7 @@ class Result {
   }
 
   Holders holders_;
+  bool called_ = false;
   bool constant_known_ = false;
   i64 constant_ = 0;
 };

@@ -12,9 +12,12 @@ bool is_tail_call(const ImageView& image, u64 from, u64 to);
 // Points for the side at `at` of a branch in the part around `caller`, on the returned value held
 // by `holders`; `zero`: it is the side where the value is 0.
 //
-//   4  the compiler moved it into the cold part
-//   3  it soon returns a constant other than 0, or the value itself when that is not 0
-//   1  it soon returns anything else
+//   +4  the compiler moved it into the cold part
+//   and, when it returns within 24 instructions without deciding anything else:
+//   +4  a negative constant, or the returned value itself while that is not 0
+//   +2  another constant but 0 and 1, or what was set before the branch (int result = FAILED; ...)
+//   +1  0; and nothing for 1, which is what a success returns where 0 is failure
+//   +1  if it calls nothing before
 int failure_score(const ImageView& image, u64 caller, u64 at, Holders holders, bool zero);
 
 }  // namespace selfheal::recover

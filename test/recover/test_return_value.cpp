@@ -1,0 +1,124 @@
+#include <catch2/catch.hpp>
+#include <cerrno>
+#include <pthread.h>
+#include <string>
+
+#include "lib/image/module.h"
+#include "lib/recover/return_value.h"
+#include "lib/recover/unwind.h"
+#include "test/recover/fixtures/callers.h"
+#include "test/recover/machine_context.h"
+#include "test/recover/snippets.h"
+
+using namespace selfheal;
+
+// What the fixtures call.
+extern "C" {
+long probe();
+void work();
+void complain();
+}
+
+namespace {
+
+volatile int worked;
+recover::ReturnValue inferred;
+
+u64 stack_top() {
+  pthread_attr_t attributes;
+  pthread_getattr_np(pthread_self(), &attributes);
+  void* low = nullptr;
+  size_t size = 0;
+  pthread_attr_getstack(&attributes, &low, &size);
+  pthread_attr_destroy(&attributes);
+  return address_of(low) + size;
+}
+
+struct Level {
+  const char* name;
+  const caller* callers;
+};
+
+const Level levels[] = {{"O0", callers_O0},
+                        {"O1", callers_O1},
+                        {"O2", callers_O2},
+                        {"O3", callers_O3},
+                        {"Os", callers_Os}};
+
+}  // namespace
+
+void work() {
+  worked = worked + 1;
+}
+void complain() {
+  worked = worked - 1;
+}
+
+// Infers from its own return addresses, as the runtime does for a function that faulted.
+long probe() {
+  ucontext_t context;
+  getcontext(&context);
+  const Registers registers = test::registers_of(context);
+  recover::Frame frames[8];
+  const unsigned count = recover::unwind(registers, {registers.gpr[rsp], stack_top()}, frames);
+  u64 addresses[8];
+  for (unsigned i = 1; i < count; ++i) {
+    addresses[i - 1] = frames[i].registers.rip;
+  }
+  inferred = recover::infer_return_value({addresses, count - 1}, FaultKind::null_access,
+                                         recover::live_image());
+  return static_cast<long>(inferred.value);
+}
+
+TEST_CASE("callers compiled at every level get the value that they take for failure",
+          "[return_value]") {
+  for (const Level& level : levels) {
+    for (const caller* c = level.callers; c->name != nullptr; ++c) {
+      const long outcome = c->function();
+      INFO(c->name << " at " << level.name << ", " << name_of(inferred.reason));
+      CHECK(static_cast<i64>(inferred.value) == c->value);
+      CHECK(static_cast<int>(outcome) == c->outcome);
+    }
+  }
+}
+
+TEST_CASE("snippets of assembler: value and reason", "[return_value]") {
+  for (const test::Snippet* s = test::snippets; s->name != nullptr; ++s) {
+    INFO(s->name);
+    const u64 addresses[] = {address_of(s->code)};
+    const recover::ReturnValue value =
+        recover::infer_return_value(addresses, FaultKind::null_access, recover::live_image());
+    CHECK(static_cast<i64>(value.value) == s->value);
+    CHECK(std::string(name_of(value.reason)) == name_of(s->reason));
+  }
+}
+
+TEST_CASE("errno goes with -1 and NULL, by the kind of fault, and with nothing else",
+          "[return_value]") {
+  const auto infer = [](const char* name, FaultKind kind) {
+    const test::Snippet* s = test::snippets;
+    while (std::string(s->name) != name) {
+      ++s;
+    }
+    const u64 addresses[] = {address_of(s->code)};
+    return recover::infer_return_value(addresses, kind, recover::live_image()).error_number;
+  };
+  CHECK(infer("sign", FaultKind::null_access) == EFAULT);
+  CHECK(infer("sign", FaultKind::divide) == EDOM);
+  CHECK(infer("sign", FaultKind::illegal_instruction) == ENOSYS);
+  CHECK(infer("sign", FaultKind::stack_exhaustion) == ENOMEM);
+  CHECK(infer("null", FaultKind::bus) == EFAULT);
+  CHECK(infer("unused", FaultKind::null_access) == 0);
+  CHECK(infer("byte", FaultKind::null_access) == 0);
+  CHECK(infer("minus two", FaultKind::null_access) == 0);
+}
+
+TEST_CASE("no code at the return address is no reason to fault", "[return_value]") {
+  const u64 nowhere[] = {0, 0x1234, ~u64{0}};
+  const recover::ReturnValue value =
+      recover::infer_return_value(nowhere, FaultKind::null_access, recover::live_image());
+  CHECK(value.reason == ValueReason::fallback);
+  CHECK(value.value == 0);
+  CHECK(recover::infer_return_value({}, FaultKind::divide, recover::live_image()).reason ==
+        ValueReason::fallback);
+}
