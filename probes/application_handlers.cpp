@@ -164,9 +164,10 @@ extern "C" __attribute__((visibility("hidden"))) void selfheal_before_swapcontex
   selfheal_before_setcontext(target);
 }
 
-// exit, _exit, abort: from inside a handler, they are the end of what the fault began.
+// exit, _exit, abort: from inside a handler, they are the end of what the fault began. A reporter
+// that the handler started by vfork only borrows the process.
 extern "C" __attribute__((visibility("hidden"))) void selfheal_before_end() {
-  if (this_thread().runs != 0 &&
+  if (this_thread().runs != 0 && !in_vfork_child() &&
       inside_application_handler(address_of(__builtin_frame_address(0)))) {
     commit_pending();
   }

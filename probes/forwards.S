@@ -89,6 +89,12 @@ selfheal_next_\name: .quad .Lstub_\name
         .size \name, . - \name
         .endm
 
+        .section selfheal_next_table, "aw", @progbits
+        .p2align 3
+        .globl selfheal_next_table_begin
+        .hidden selfheal_next_table_begin
+selfheal_next_table_begin:
+
         .text
         .p2align 4
 selfheal_resolve_and_jump:
@@ -222,5 +228,10 @@ selfheal_resolve_and_jump:
         .globl __vfork
         .type __vfork, @function
         .set __vfork, vfork
+
+        .section selfheal_next_table, "aw", @progbits
+        .globl selfheal_next_table_end
+        .hidden selfheal_next_table_end
+selfheal_next_table_end:
 
         .section .note.GNU-stack,"",@progbits

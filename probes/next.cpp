@@ -15,9 +15,8 @@ struct Entry {
 
 }  // namespace
 
-// The linker names the ends of a section whose name is a C identifier.
-extern "C" __attribute__((visibility("hidden"))) Entry __start_selfheal_next_table[];
-extern "C" __attribute__((visibility("hidden"))) Entry __stop_selfheal_next_table[];
+extern "C" __attribute__((visibility("hidden"))) Entry selfheal_next_table_begin[];
+extern "C" __attribute__((visibility("hidden"))) Entry selfheal_next_table_end[];
 
 extern "C" __attribute__((visibility("hidden"))) void* selfheal_resolve_next(Entry* entry) {
   const int kept = errno;
@@ -31,7 +30,7 @@ extern "C" __attribute__((visibility("hidden"))) void* selfheal_resolve_next(Ent
 }
 
 void resolve_all_next() {
-  for (Entry* entry = __start_selfheal_next_table; entry != __stop_selfheal_next_table; ++entry) {
+  for (Entry* entry = selfheal_next_table_begin; entry != selfheal_next_table_end; ++entry) {
     if (void* next = dlsym(RTLD_NEXT, entry->name)) {
       __atomic_store_n(entry->slot, next, __ATOMIC_RELAXED);
     }

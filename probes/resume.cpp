@@ -49,12 +49,13 @@ void resume(SignalContext& signal, bool mask_changed) {
 // not ask anybody (force_sig_info, kernel/signal.c). Either way siginfo, registers, kernel log and
 // core are those of the first time.
 //
-// What was sent is queued again to this thread, with the siginfo it came with (a process may send
-// itself any), while blocked; it is delivered when the mask of the context comes back.
+// What was sent, and a breakpoint (rip is past it already), is queued again to this thread, with
+// the siginfo it came with (a process may send itself any), while blocked; it is delivered when the
+// mask of the context comes back.
 void die(SignalContext& signal) {
   u64& mask = mask_word(signal.context->uc_sigmask);
   const u64 bit = signal_bit(signal.signal);
-  if (synchronous(*signal.info)) {
+  if (synchronous(*signal.info) && signal.signal != SIGTRAP) {
     if (allowed(Call::rt_sigaction)) {
       set_kernel_default(signal.signal);
       mask &= ~bit;

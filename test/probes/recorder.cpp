@@ -2,6 +2,7 @@
 //   resume   a fault goes on at the address in r15
 //   crash    the fault hook itself faults, wildly
 //   guard    the fault hook calls something that faults, guarded, twice nested
+//   trap-... SIGTRAP is watched as well; then as the rest says
 //   own      thread_fault takes every fault, and goes on at the address in r15
 #include <fcntl.h>
 #include <stdlib.h>
@@ -119,6 +120,10 @@ __attribute__((constructor)) void start(int, char**, char** environment) {
   };
   if (!install(hooks)) {
     abort();
+  }
+  if (strncmp(mode, "trap", 4) == 0) {
+    watch_traps();
+    mode += mode[4] == '-' ? 5 : 4;
   }
   watch_generation(&events->generation);
 }

@@ -151,6 +151,24 @@ SCENARIO(crash_handler_forks_a_reporter) {
   return 0;
 }
 
+SCENARIO(crash_handler_vforks_a_reporter) {
+  install(
+      SIGSEGV,
+      [](int sig, siginfo_t*, void*) {
+        const pid_t child = vfork();
+        if (child == 0) {
+          execl("/bin/echo", "echo", "reporter", nullptr);
+          _exit(1);
+        }
+        waitpid(child, nullptr, 0);
+        signal(sig, SIG_DFL);
+        raise(sig);
+      },
+      SA_SIGINFO);
+  null_write();
+  return 0;
+}
+
 SCENARIO(recovered_long_ago) {
   static sigjmp_buf landing;
   signal(SIGSEGV, [](int) { siglongjmp(landing, 1); });

@@ -111,6 +111,25 @@ SCENARIO(die_in_vfork_child) {
   return 0;
 }
 
+SCENARIO(die_breakpoint) {
+  asm volatile("mov $0x1122334455667788, %%r12; int3" ::: "r12");
+  return 3;
+}
+
+SCENARIO(breakpoints_while_blocked) {
+  sigset_t all;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, nullptr);
+  int sum = 0;
+  for (int i = 0; i < 100; ++i) {
+    int one = 0;
+    asm volatile("lea 1f(%%rip), %%r15; int3; ud2; 1: mov $1, %0" : "=r"(one)::"r15");
+    sum += one;
+  }
+  printf("%d, blocked %s\n", sum, yes(blocked_now(SIGTRAP)));
+  return 0;
+}
+
 SCENARIO(resume_after_faults) {
   int sum = 0;
   for (int i = 0; i < 100; ++i) {

@@ -65,7 +65,8 @@ SCENARIO(blocking_calls_work) {
   pthread_mutex_lock(&mutex);
   const timespec past{1, 0};
   show("pthread_cond_timedwait", pthread_cond_timedwait(&condition, &mutex, &past));
-  show("execv", execv("/nowhere", nullptr));
+  char* const arguments[] = {nullptr};
+  show("execv", execv("/nowhere", arguments));
   errno = 0;
   const pid_t child = vfork();
   if (child == 0) {

@@ -5,11 +5,12 @@
 using namespace probes_test;
 
 TEST_CASE("a crash handler that ends the process leaves exactly one record, of the first fault") {
-  const auto* scenario = GENERATE(
-      "crash_as_apache", "crash_as_apache_on_a_thread", "crash_as_redis",
-      "crash_as_redis_on_a_thread", "crash_report_crashes", "crash_report_crashes_while_blocked",
-      "crash_handler_returns_to_the_default", "crash_handler_exits", "crash_handler_aborts",
-      "crash_handler_starts_afresh", "crash_handler_forks_a_reporter");
+  const auto* scenario =
+      GENERATE("crash_as_apache", "crash_as_apache_on_a_thread", "crash_as_redis",
+               "crash_as_redis_on_a_thread", "crash_report_crashes",
+               "crash_report_crashes_while_blocked", "crash_handler_returns_to_the_default",
+               "crash_handler_exits", "crash_handler_aborts", "crash_handler_starts_afresh",
+               "crash_handler_forks_a_reporter", "crash_handler_vforks_a_reporter");
   const Outcome outcome = same_as_native(scenario);
   CHECK(outcome.events.records() == 1);
   const auto& fault = outcome.events.commits ? outcome.events.pending : outcome.events.last;

@@ -47,6 +47,11 @@ TEST_CASE("blocked, ignored and queued signals kill as they would have, and are 
   CHECK(outcome.events.faults == 1);
 }
 
+TEST_CASE("a breakpoint nobody set kills as it would have, watched or not") {
+  CHECK(dies_as_native("die_breakpoint").events.faults == 0);
+  CHECK(dies_as_native("die_breakpoint", "trap").events.faults == 1);
+}
+
 TEST_CASE("a fork child's fault is seen, a vfork child's is not") {
   CHECK(same_as_native("die_in_fork_child").events.faults == 1);
   CHECK(same_as_native("fork_inherits_masks").events.faults == 1);

@@ -27,6 +27,12 @@ TEST_CASE("the fault hook may change the context and go on") {
   CHECK(outcome.events.faults == 600);
 }
 
+TEST_CASE("breakpoints reach thread_fault even where the application blocks everything") {
+  const Outcome outcome = run("breakpoints_while_blocked", How::preloaded, false, "trap-own");
+  CHECK(outcome.output == "100, blocked yes\n");
+  CHECK(outcome.events.thread_faults == 100);
+}
+
 TEST_CASE("thread_fault is asked before the application's handler") {
   const Outcome outcome = run("siginfo_handler", How::preloaded, false, "own");
   CHECK(outcome.output == "3\n3\n3\nblocked after: no\n");
