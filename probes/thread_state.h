@@ -18,7 +18,7 @@ struct HandlerRun {
 };
 
 struct Thread {
-  // Offsets of the first three are known to forwards.S and entry.S.
+  // Offsets of the first three are known to forwards.S and resume.S.
   u64 progress = 0;     // blocking calls made
   u64 guard = 0;        // stack pointer of the innermost guarded call; 0: none
   u64 vfork_depth = 0;  // > 0: we are a vfork child

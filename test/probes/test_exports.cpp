@@ -1,9 +1,8 @@
-#include <stdio.h>
-
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <iterator>
+#include <stdio.h>
 #include <string>
 #include <vector>
 
