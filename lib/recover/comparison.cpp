@@ -3,14 +3,26 @@
 namespace selfheal::recover {
 namespace {
 
-// Compilers write `x >= low && x <= high` as `(unsigned)(x - low) <= high - low`.
+// Compilers write `x >= low && x <= high`, and its opposite, as `(unsigned)(x - low) <= high -
+// low`.
+bool in_range(const Comparison& comparison, Condition condition, i64 value) {
+  const u64 mask = comparison.width >= 64 ? ~u64{0} : (u64{1} << comparison.width) - 1;
+  const u64 left = static_cast<u64>(value + comparison.bias) & mask;
+  const u64 right = static_cast<u64>(comparison.with) & mask;
+  return condition == Condition::below ? left < right : left <= right;
+}
+
 CallerUse range_check(const Comparison& comparison, Condition condition) {
-  if (comparison.bias == 0 && comparison.with >= -4096 && comparison.with < -1) {
+  constexpr i64 an_error_number = 14;
+  if (comparison.bias == 0 && (comparison.with == -4096 || comparison.with == -4095)) {
     return {Use::syscall_error, 0};
   }
-  const i64 low = -comparison.bias;
-  const i64 high = low + comparison.with - (condition == Condition::below ? 1 : 0);
-  return {low <= -1 && high >= 0 ? Use::not_in_range : Use::sign, 0};
+  const bool zero = in_range(comparison, condition, 0);
+  const bool accepts_minus_one = in_range(comparison, condition, -1) == zero;
+  return {accepts_minus_one && in_range(comparison, condition, an_error_number) != zero
+              ? Use::not_in_range
+              : Use::sign,
+          0};
 }
 
 }  // namespace

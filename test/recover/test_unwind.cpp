@@ -42,10 +42,12 @@ __attribute__((noinline)) unsigned walk_here(std::span<recover::Frame> frames) {
 }
 
 void compare_with_libgcc(std::span<const recover::Frame> frames) {
-  REQUIRE(frames.size() == expected.size());
+  // AddressSanitizer wraps backtrace(), which is one frame more inside.
+  REQUIRE(expected.size() - frames.size() <= 1);
+  const size_t wrapped = expected.size() - frames.size();
   for (size_t i = 1; i < frames.size(); ++i) {
     INFO("frame " << i);
-    CHECK(frames[i].registers.rip == expected[i]);
+    CHECK(frames[i].registers.rip == expected[i + wrapped]);
     CHECK(frames[i].registers.gpr[rsp] > frames[i - 1].registers.gpr[rsp]);
   }
 }
@@ -125,7 +127,7 @@ TEST_CASE("after a call through a bad pointer the caller is on top of the stack"
   action.sa_flags = SA_SIGINFO;
   sigaction(SIGSEGV, &action, &old);
   // NULL, and mapped memory that is not code.
-  static u8 not_code[64] alignas(64);
+  alignas(64) static u8 not_code[64];
   for (const u64 target : {u64{0}, address_of(not_code)}) {
     sigjmp_buf here;
     escape = &here;
