@@ -16,8 +16,7 @@ TEST_CASE("handlers of the application run as if we were not there, and no fault
       "errno_in_and_after_a_handler", "handler_leaves_by_setcontext", "handler_on_alternate_stack",
       "handler_beside_alternate_stack", "handler_wants_alternate_stack_there_is_none",
       "small_alternate_stack", "stack_overflow_with_alternate_stack",
-      "stack_overflow_with_alternate_stack_on_a_thread", "fault_in_a_late_destructor",
-      "many_threads_fault_and_go_on");
+      "stack_overflow_with_alternate_stack_on_a_thread", "many_threads_fault_and_go_on");
   const Outcome outcome = same_as_native(scenario);
   CHECK(outcome.events.records() == 0);
 }

@@ -13,6 +13,12 @@ TEST_CASE("thread hooks come in pairs, however threads end") {
   CHECK(cancelled.events.threads_ended == 5);
 }
 
+TEST_CASE("a thread is protected until its last destructors") {
+  const Outcome outcome = dies_as_native("overflow_in_a_late_destructor");
+  CHECK(outcome.events.faults == 1);
+  CHECK(outcome.events.last.kind == selfheal::FaultKind::stack_exhaustion);
+}
+
 TEST_CASE("fork children are announced, vfork children are not") {
   CHECK(same_as_native("forks").events.fork_children == 3);
 }
