@@ -92,13 +92,14 @@ bool may_call(long number);
 // for they are somebody else's now.
 class Unheld {
  public:
+  Unheld() {}  // NOLINT(modernize-use-equals-default): `= default` would clear the array, by memset
   void add(u64 address);
   bool contains(u64 address) const;
   void remove(u64 address);
 
  private:
   static constexpr unsigned capacity = 32;
-  u64 addresses_[capacity] = {};
+  u64 addresses_[capacity];
   unsigned count_ = 0;
 };
 

@@ -35,7 +35,7 @@ long set_aside(u64 fd) {
 }
 
 Deferred kind_of_close(u64 held) {
-  struct stat status {};
+  struct stat status;
   if (may_call(SYS_fstat) && !syscall_failed(raw_syscall(SYS_fstat, held, address_of(&status))) &&
       (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode))) {
     return Deferred::close_file;

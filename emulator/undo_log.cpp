@@ -16,7 +16,8 @@ constexpr u64 bytes_overhead = 2 * sizeof(u64);
 constexpr u64 largest_save = 0xffff'fff0;
 
 // Keep this much of the log's memory resident; give back what a bigger region has touched beyond.
-constexpr u64 resident_size = u64{4} << 20;
+constexpr u64 resident_size = u64{512} << 10;
+constexpr u64 big_size = 4 * resident_size;
 
 constexpr u64 words(u64 size) {
   return (size + 7) & ~u64{7};
@@ -246,14 +247,15 @@ void UndoLog::back_to(u64 mark) {
 }
 
 RollbackResult UndoLog::rollback() {
-  high_water_ = used() > high_water_ ? used() : high_water_;
+  const bool big = used() > big_size;
   const RollbackResult result = replay_to(start_);
   clear();
+  give_back(big);
   return result;
 }
 
 void UndoLog::commit() {
-  high_water_ = used() > high_water_ ? used() : high_water_;
+  const bool big = used() > big_size;
   if (limit_ != end_) {
     const VectorScope vectors;
     const NativeScope native(owner_);
@@ -266,6 +268,7 @@ void UndoLog::commit() {
     }
   }
   clear();
+  give_back(big);
 }
 
 void UndoLog::clear() {
@@ -278,11 +281,19 @@ void UndoLog::clear() {
   observable_ = 0;
   held_bytes_ = 0;
   irrevocable_ = 0;
-  if (high_water_ > 2 * resident_size && may_call(SYS_madvise)) {
+}
+
+// One big region gives its memory back at once. When the next is big too, so will be the one after:
+// touching fresh pages costs 50 ns a store (bench/undo_log.cpp), so keep them until a small one
+// comes.
+void UndoLog::give_back(bool big) {
+  const bool keep = big && was_big_;
+  if ((big || retained_) && !keep && may_call(SYS_madvise)) {
     const u64 begin = page_up(start_ + resident_size);
     raw_syscall(SYS_madvise, begin, page_down(end_) - begin, MADV_DONTNEED);
-    high_water_ = 0;
   }
+  retained_ = keep;
+  was_big_ = big;
 }
 
 }  // namespace selfheal::emulator

@@ -126,6 +126,7 @@ class UndoLog {
   ActionRecord* newest(Action action, u64 a) const;
   bool touches(u64 begin, u64 end) const;
   void clear();
+  void give_back(bool big);
 
   u64 start_ = 0;
   u64 cursor_ = 0;       // end of the newest record
@@ -133,10 +134,11 @@ class UndoLog {
   u64 end_ = 0;          // end of the oldest deferred effect
   u64 last_action_ = 0;  // address of the newest action record; 0: none
   u64 held_bytes_ = 0;
-  u64 high_water_ = 0;  // the most `used()` since the memory was last given back
   u64* filter_ = nullptr;
   Thread* owner_ = nullptr;
-  u32 observable_ = 0;  // deferred effects that run_deferred would run
+  bool was_big_ = false;   // the region before this one needed much memory
+  bool retained_ = false;  // and it was not given back, as that happens again and again
+  u32 observable_ = 0;     // deferred effects that run_deferred would run
   u32 irrevocable_ = 0;
   u32 irrevocable_calls_[8] = {};
 };
