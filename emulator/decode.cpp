@@ -130,7 +130,10 @@ bool in_own_text(u64 rip) {
 }  // namespace
 
 bool start_decoder() {
-  return ZYAN_SUCCESS(ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64));
+  // Without MPX, which Linux no longer enables, its instructions are hints.
+  return ZYAN_SUCCESS(
+             ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)) &&
+         ZYAN_SUCCESS(ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE));
 }
 
 const Block* decode_block(Machine& m, u64 rip, const char*& reason) {

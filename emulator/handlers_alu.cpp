@@ -115,7 +115,7 @@ const Op* memory_value(Thread& t, const Op& op, T b) {
     if (!log_value<T>(t, address)) {
       return nullptr;
     }
-    a = raw_load<T>(address);
+    a = load_for_update<T>(t, address);
   } else if (!load<T>(t, address, a)) {
     return nullptr;
   }
@@ -151,7 +151,7 @@ const Op* unary_memory(Thread& t, const Op& op) {
     return nullptr;
   }
   u64 flags = t.guest.rflags;
-  raw_store<T>(address, O::template run<T>(raw_load<T>(address), flags));
+  raw_store<T>(address, O::template run<T>(load_for_update<T>(t, address), flags));
   t.guest.rflags = flags;
   return &op + 1;
 }
@@ -176,7 +176,7 @@ const Op* locked(Thread& t, const Op& op, Compute compute) {
   if (!atomic_target(t, address)) {
     return nullptr;
   }
-  T before = raw_load<T>(address);
+  T before = load_for_update<T>(t, address);
   T after;
   u64 flags;
   do {

@@ -153,7 +153,7 @@ const Op* change_bit(Thread& t, const Op& op, u64 address, u64 bit) {
     return nullptr;
   }
   const T mask = static_cast<T>(T{1} << bit);
-  T before = raw_load<T>(address);
+  T before = load_for_update<T>(t, address);
   T after;
   do {
     after = Change == BitChange::set     ? static_cast<T>(before | mask)
@@ -184,7 +184,10 @@ const Op* bit_in_string(Thread& t, const Op& op) {
   constexpr unsigned bits = sizeof(T) * 8;
   const i64 offset = static_cast<std::make_signed_t<T>>(get<T>(t, op.b));
   const i64 word = offset >> __builtin_ctz(bits);
-  return change_bit<Change, T>(t, op, effective(t, op) + static_cast<u64>(word * i64{sizeof(T)}),
+  const u64 near = effective_offset(t, op);
+  const u64 segment = effective(t, op) - near;
+  const u64 far = near + static_cast<u64>(word * i64{sizeof(T)});
+  return change_bit<Change, T>(t, op, segment + (op.address32 ? static_cast<u32>(far) : far),
                                static_cast<u64>(offset) & (bits - 1));
 }
 

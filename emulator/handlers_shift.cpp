@@ -42,7 +42,7 @@ const Op* shift_memory(Thread& t, const Op& op) {
     return nullptr;
   }
   u64 flags = t.guest.rflags;
-  raw_store<T>(address, O::template run<T>(raw_load<T>(address), count, flags));
+  raw_store<T>(address, O::template run<T>(load_for_update<T>(t, address), count, flags));
   t.guest.rflags = flags;
   return &op + 1;
 }

@@ -34,28 +34,42 @@ bool check(Thread& t, u64 address, Access access) {
   return false;
 }
 
-// One chunk of `n` iterations; the source is looked at first, as the processor does.
-bool run_chunk(Thread& t, const Op& op, u64 n, u64 source_base, bool down) {
-  const ThunkOp& thunk = *op.thunk;
+bool check_operands(Thread& t, const ThunkOp& thunk, u64 source) {
   const u64 destination = t.guest.gpr[rdi];
-  if (thunk.reads_source && !check(t, source_base + t.guest.gpr[rsi], Access::read)) {
-    return false;
+  if (thunk.compares) {  // cmps looks at its second operand first
+    return (!thunk.uses_destination || check(t, destination, Access::read)) &&
+           (!thunk.reads_source || check(t, source, Access::read));
   }
-  if (thunk.uses_destination &&
-      !check(t, destination, thunk.store == StoreKind::string ? Access::write : Access::read)) {
+  return (!thunk.reads_source || check(t, source, Access::read)) &&
+         (!thunk.uses_destination || check(t, destination, Access::write));
+}
+
+// One chunk of `n` of `count` iterations. Registers move only once the processor runs it.
+bool run_chunk(Thread& t, const Op& op, u64 n, u64 count, u64 source_base, bool down) {
+  Machine& m = machine_of(t);
+  const ThunkOp& thunk = *op.thunk;
+  const u64 source = source_base + t.guest.gpr[rsi];
+  if (!check_operands(t, thunk, source)) {
     return false;
   }
   if (thunk.store == StoreKind::string) {
     if (thunk.reads_source) {
-      // The source's fault comes before the destination's, also before that of the log.
-      raw_load<u8>(source_base + t.guest.gpr[rsi]);
-      raw_load<u8>(source_base + t.guest.gpr[rsi] + thunk.size - 1);
+      // The source's fault comes before the destination's, so also before that of the log.
+      raw_load<u8>(source);
+      raw_load<u8>(source + thunk.size - 1);
     }
     const u64 bytes = n * thunk.size;
-    const u64 first = down ? destination + thunk.size - bytes : destination;
-    if (!log_range(t, first, bytes)) {
+    const u64 destination = t.guest.gpr[rdi];
+    if (down) {
+      load_for_update<u8>(t, destination);  // where a fault is told: the chunk's last bytes
+    }
+    if (!log_range(t, down ? destination + thunk.size - bytes : destination, bytes)) {
       return false;
     }
+  }
+  if (thunk.repeats) {
+    m.rep_rest = count - n;
+    t.guest.gpr[rcx] = n;
   }
   run_thunk(thunk);
   return true;
@@ -72,7 +86,7 @@ const Op* do_string(Thread& t, const Op& op) {
                                                       : gs_base();
   m.rep_rest = 0;
   if (!thunk.repeats) {
-    return run_chunk(t, op, 1, source_base, down) ? &op + 1 : nullptr;
+    return run_chunk(t, op, 1, 1, source_base, down) ? &op + 1 : nullptr;
   }
   for (;;) {
     const u64 count = t.guest.gpr[rcx];
@@ -86,10 +100,7 @@ const Op* do_string(Thread& t, const Op& op) {
     if (thunk.reads_source) {
       n = std::min(n, elements_in_page(source_base + t.guest.gpr[rsi], thunk.size, down));
     }
-    m.rep_rest = count - n;
-    t.guest.gpr[rcx] = n;
-    if (!run_chunk(t, op, n, source_base, down)) {
-      t.guest.gpr[rcx] = count;
+    if (!run_chunk(t, op, n, count, source_base, down)) {
       return nullptr;
     }
     const bool ended_early = t.guest.gpr[rcx] != 0;

@@ -7,6 +7,10 @@ namespace selfheal::emulator {
 
 const Op* do_thunk(Thread& t, const Op& op) {
   const ThunkOp& thunk = *op.thunk;
+  if (thunk.alignment != 0 && (effective(t, op) & (thunk.alignment - 1U)) != 0) {
+    run_thunk(thunk);  // raises #GP
+    return &op + 1;
+  }
   if (thunk.checked) {
     const u64 address = effective(t, op);
     if (address < null_page_end) [[unlikely]] {

@@ -51,6 +51,12 @@ void set_address(Op& op, const Instruction& in) {
   } else if (in.has(ZYDIS_ATTRIB_HAS_SEGMENT_GS)) {
     op.segment = Segment::gs;
   }
+  for (unsigned i = 0; i < in.info.operand_count; ++i) {
+    if (in.operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY) {
+      op.stack_segment = in.operands[i].mem.segment == ZYDIS_REGISTER_SS;
+      break;
+    }
+  }
   const ZydisDecodedOperand* m = in.memory();
   if (m == nullptr) {
     return;

@@ -1,11 +1,14 @@
 // The engine's outermost part: set-up, and the loop that walks decoded instructions.
 #include "emulator/interpreter.h"
 
+#include <cpuid.h>
+
 #include "emulator/block_cache.h"
 #include "emulator/decode.h"
 #include "emulator/generated_code.h"
 #include "emulator/handlers.h"
 #include "emulator/machine.h"
+#include "emulator/thunk.h"
 #include "emulator/vector_state.h"
 
 extern "C" void selfheal_call_with_escape(selfheal::emulator::Escape* out,
@@ -41,12 +44,21 @@ u64 run_address() {
   return address_of_function(the_config.run);
 }
 
+constinit u64 user_end = u64{1} << 47;
+
 bool start(const Config& wanted, const char*& why) {
   if (vector_area_size() == 0) {
     why = "the processor or the system lacks XSAVE";
     return false;
   }
   the_config = wanted;
+  u32 a;
+  u32 b;
+  u32 c;
+  u32 d;
+  if (__get_cpuid(0x80000008, &a, &b, &c, &d) != 0) {
+    user_end = u64{1} << (((a >> 8) & 0xff) - 1);
+  }
   if (!start_generated_code(wanted.code_size)) {
     why = "no memory for generated code";
     return false;
@@ -59,6 +71,7 @@ bool start(const Config& wanted, const char*& why) {
     why = "the decoder does not start";
     return false;
   }
+  start_store_extents();
   is_started = true;
   return true;
 }
@@ -95,7 +108,7 @@ const Op* stop_with_fault(Thread& t, FaultKind kind, Access access, u64 address)
 }
 
 bool log_range(Thread& t, u64 address, u64 size) {
-  if (size == 0 || own_frame(t, address, size)) {
+  if (size == 0 || own_frame(t, address, size) || address >= user_end) {
     return true;
   }
   const Saving guard(machine_of(t));

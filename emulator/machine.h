@@ -132,6 +132,10 @@ class Saving {
   Machine& m_;
 };
 
+// Addresses from here on belong to the kernel or are not canonical: an access there faults for
+// sure, and in its own way, so there is nothing to log.
+extern constinit u64 user_end;
+
 // Keeps what an ordinary store of `size` bytes is about to overwrite.
 [[nodiscard]] bool log_range(Thread& t, u64 address, u64 size);
 
@@ -141,7 +145,7 @@ template <typename T>
     stop_with_fault(t, FaultKind::null_access, Access::write, address);
     return false;
   }
-  if (own_frame(t, address, sizeof(T))) {
+  if (own_frame(t, address, sizeof(T)) || address >= user_end) {
     return true;
   }
   const Saving guard(machine_of(t));
@@ -150,6 +154,13 @@ template <typename T>
     return false;
   }
   return true;
+}
+
+// The read of a read-modify-write: it is made with the intent to write, so its fault is a store's.
+template <typename T>
+inline T load_for_update(Thread& t, u64 address) {
+  const Saving guard(machine_of(t));
+  return raw_load<T>(address);
 }
 
 template <typename T>

@@ -74,33 +74,54 @@ u64 sign_mask(const u8* bytes, unsigned size, unsigned lanes) {
   return mask;
 }
 
+u64 enabled_components() {
+  u32 low;
+  u32 high;
+  asm("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (static_cast<u64>(high) << 32) | low;
+}
+
+struct XsaveComponent {
+  u32 size;
+  u32 offset;
+  bool aligned;
+};
+constexpr unsigned component_count = 63;
+constinit XsaveComponent components[component_count] = {};
+
 // Legacy area and header, then the requested components (SDM vol. 1, 13.4). More may be kept than
 // is written (components in their initial state are left out): that does no harm.
 u64 xsave_size(u64 requested, bool compact) {
   u64 end = 576;
-  u32 low;
-  u32 high;
-  asm("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-  requested &= (static_cast<u64>(high) << 32) | low;
-  for (unsigned i = 2; i < 63; ++i) {
+  requested &= enabled_components();
+  for (unsigned i = 2; i < component_count; ++i) {
     if (!is_set(requested, i)) {
       continue;
     }
-    u32 size;
-    u32 offset;
-    u32 properties;
-    u32 d;
-    __cpuid_count(0xd, i, size, offset, properties, d);
+    const XsaveComponent& c = components[i];
     if (compact) {
-      end = ((properties & 2) != 0 ? (end + 63) & ~u64{63} : end) + size;
-    } else if (u64{offset} + size > end) {
-      end = u64{offset} + size;
+      end = (c.aligned ? (end + 63) & ~u64{63} : end) + c.size;
+    } else if (u64{c.offset} + c.size > end) {
+      end = u64{c.offset} + c.size;
     }
   }
   return end;
 }
 
 }  // namespace
+
+void start_store_extents() {
+  const u64 enabled = enabled_components();
+  for (unsigned i = 2; i < component_count; ++i) {
+    if (!is_set(enabled, i)) {
+      continue;
+    }
+    u32 properties;
+    u32 d;
+    __cpuid_count(0xd, i, components[i].size, components[i].offset, properties, d);
+    components[i].aligned = (properties & 2) != 0;
+  }
+}
 
 bool log_stores(Thread& t, const Op& op) {
   const ThunkOp& thunk = *op.thunk;

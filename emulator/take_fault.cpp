@@ -7,6 +7,7 @@
 #include "emulator/generated_code.h"
 #include "emulator/handlers.h"
 #include "emulator/machine.h"
+#include "emulator/thunk.h"
 
 extern "C" [[noreturn]] void selfheal_jump_to_escape(const selfheal::emulator::Escape* e);
 
@@ -14,6 +15,8 @@ namespace selfheal::emulator {
 namespace {
 
 constexpr u8 trap_divide = 0;
+constexpr u8 trap_stack = 12;
+constexpr u8 trap_protection = 13;
 constexpr u8 trap_page_fault = 14;
 constexpr u64 error_write = 2;
 constexpr u64 error_fetch = 16;
@@ -62,6 +65,39 @@ void fill_fault(Thread& t, int signal, const siginfo_t& info, const ucontext_t& 
   }
 }
 
+// An address that is not canonical is #SS when addressed through rsp or rbp, #GP otherwise (SDM
+// vol. 1, 3.3.7.1). A handler's own instruction may have used another base than the guest's.
+void set_segment_trap(Thread& t, const Op& op) {
+  const bool misaligned =
+      op.handler == compare_exchange_pair_handler(8) && (effective(t, op) & 15) != 0;
+  const bool stack = op.stack_segment && !misaligned;
+  Fault& f = t.fault;
+  f.trap = stack ? trap_stack : trap_protection;
+  f.signal = stack ? SIGBUS : SIGSEGV;
+  f.kind = stack ? FaultKind::bus : FaultKind::wild_access;
+}
+
+// A repeated string instruction has got as far as its registers say.
+void keep_progress(Thread& t, const ThunkOp& thunk, const ucontext_t& c) {
+  if (thunk.repeats) {
+    t.guest.gpr[rcx] = reg(c, REG_RCX) + machine_of(t).rep_rest;
+  }
+  if (thunk.reads_source) {
+    t.guest.gpr[rsi] = reg(c, REG_RSI);
+  }
+  if (thunk.uses_destination) {
+    t.guest.gpr[rdi] = reg(c, REG_RDI);
+  }
+}
+
+// maskmov names its whole operand, not the first byte that is stored.
+void set_masked_address(Thread& t, const Op& op) {
+  if (op.thunk->store == StoreKind::at_rdi &&
+      page_down(t.guest.gpr[rdi]) == page_down(t.fault.address)) {
+    t.fault.address = t.guest.gpr[rdi];
+  }
+}
+
 void set_reg(ucontext_t& c, int index, u64 value) {
   c.uc_mcontext.gregs[index] = static_cast<greg_t>(value);
 }
@@ -80,11 +116,13 @@ bool take_fault(int signal, const siginfo_t& info, ucontext_t& c) {
   fill_fault(t, signal, info, c);
   if (m.op != nullptr && !m.decoding) {
     if (m.op->handler == do_string && in_generated_code(reg(c, REG_RIP))) {
-      t.guest.gpr[rcx] = reg(c, REG_RCX) + m.rep_rest;
-      t.guest.gpr[rsi] = reg(c, REG_RSI);
-      t.guest.gpr[rdi] = reg(c, REG_RDI);
-    } else if (m.op->handler == do_string) {
-      t.guest.gpr[rcx] += m.rep_rest;
+      keep_progress(t, *m.op->thunk, c);
+    } else if (m.saving && m.op->handler == do_thunk) {
+      set_masked_address(t, *m.op);
+    }
+    if ((t.fault.trap == trap_stack || t.fault.trap == trap_protection) &&
+        !in_generated_code(reg(c, REG_RIP))) {
+      set_segment_trap(t, *m.op);
     }
     t.guest.rip = m.op->rip;
     m.stop = Stop::fault;

@@ -32,17 +32,18 @@ void rebase(u8* code, const ThunkPlan& plan, u8 spare) {
     code[plan.displacement_offset + i] = 0;
   }
   unsigned i = 0;
+  const auto is_rex = [](u8 b) { return (b & 0xf0) == 0x40; };
   const auto legacy = [](u8 b) {
     return b == 0x66 || b == 0x67 || b == 0xf2 || b == 0xf3 || b == 0xf0 || b == 0x2e ||
            b == 0x36 || b == 0x3e || b == 0x26 || b == 0x64 || b == 0x65;
   };
-  while (i < modrm && legacy(code[i])) {
-    ++i;
+  for (; i < modrm && (legacy(code[i]) || is_rex(code[i])); ++i) {
+    if (is_rex(code[i])) {
+      code[i] &= 0xfe;  // all of them: only the last one counts
+    }
   }
   if (code[i] == 0xc4 || code[i] == 0x62 || code[i] == 0x8f) {
     code[i + 1] |= 0x20;
-  } else if ((code[i] & 0xf0) == 0x40) {
-    code[i] &= 0xfe;
   }
 }
 

@@ -45,7 +45,7 @@ struct ThunkOp {
   bool repeats_while_equal;
   bool reads_source;
   bool uses_destination;
-  u8 reserved;
+  u8 alignment;  // of the operand, in bytes, where a misaligned one is #GP; 0: any
   u16 lanes;
   u32 size;
 };
@@ -73,6 +73,9 @@ struct ThunkPlan {
 
 // Emits it into the generated code. 0: no room. Callers hold the block lock.
 u64 make_thunk(const ThunkPlan& plan);
+
+// Asks CPUID, once, how large the components of XSAVE are: later it would cost a trap each.
+void start_store_extents();
 
 // Logs what `op` is about to write. False after stopping.
 bool log_stores(Thread& t, const Op& op);

@@ -98,6 +98,15 @@ Handler exchange(Op& op, const Instruction& in) {
   return exchange_handler(in.bytes_of(0));
 }
 
+// With REX.B the bytes are those of xchg r8, rax, and some processors take them for that.
+Handler pause(Op& op, const Instruction& in) {
+  if (in.info.raw.rex.B != 0) {
+    make_unsupported(op, "pause with a register prefix");
+    return op.handler;
+  }
+  return nullptr;
+}
+
 Handler in_memory(Op& op, const Instruction& in, Handler (*pick)(unsigned)) {
   if (!in.is_memory(0)) {
     return nullptr;
@@ -339,9 +348,12 @@ Handler pick(Op& op, const Instruction& in, Translated& result) {
     case ZYDIS_MNEMONIC_LEAVE:
       return in.has(ZYDIS_ATTRIB_HAS_OPERANDSIZE) ? nullptr : do_leave;
     case ZYDIS_MNEMONIC_NOP:
+      // 90 and 0f 1f; of the other hints some processors make #UD.
+      return in.info.opcode == 0x90 || in.info.opcode == 0x1f ? do_nop : nullptr;
     case ZYDIS_MNEMONIC_ENDBR64:
-    case ZYDIS_MNEMONIC_ENDBR32:
       return do_nop;
+    case ZYDIS_MNEMONIC_PAUSE:
+      return pause(op, in);
     case ZYDIS_MNEMONIC_STC:
       return flag(op, do_set_flag, ZYDIS_CPUFLAG_CF);
     case ZYDIS_MNEMONIC_CLC:

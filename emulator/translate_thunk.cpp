@@ -203,6 +203,10 @@ bool is_checked(const Instruction& in, const ZydisDecodedOperand& memory) {
   }
   switch (in.info.mnemonic) {
     case ZYDIS_MNEMONIC_BT:
+    case ZYDIS_MNEMONIC_UD0:
+    case ZYDIS_MNEMONIC_UD1:
+    case ZYDIS_MNEMONIC_PREFETCHWT1:
+    case ZYDIS_MNEMONIC_CLDEMOTE:
     case ZYDIS_MNEMONIC_VMASKMOVPS:
     case ZYDIS_MNEMONIC_VMASKMOVPD:
     case ZYDIS_MNEMONIC_VPMASKMOVD:
@@ -211,6 +215,7 @@ bool is_checked(const Instruction& in, const ZydisDecodedOperand& memory) {
     default:
       return in.info.meta.category != ZYDIS_CATEGORY_PREFETCH &&
              in.info.meta.category != ZYDIS_CATEGORY_NOP &&
+             in.info.meta.category != ZYDIS_CATEGORY_VTX &&
              in.info.meta.category != ZYDIS_CATEGORY_WIDENOP &&
              (in.info.attributes & ZYDIS_ATTRIB_IS_PRIVILEGED) == 0 && memory.actions != 0;
   }
@@ -295,9 +300,44 @@ void plan_string(ThunkOp& thunk, Op& op, const Instruction& in) {
   for (unsigned i = 0; i < in.info.raw.prefix_count; ++i) {
     const u8 prefix = in.info.raw.prefixes[i].value;
     if (prefix == 0xf2 || prefix == 0xf3) {
+      if (thunk.repeats && thunk.repeats_while_equal != (prefix == 0xf3)) {
+        make_unsupported(op, "a string instruction with both repeat prefixes");
+        return;
+      }
       thunk.repeats = true;
       thunk.repeats_while_equal = prefix == 0xf3;
     }
+  }
+}
+
+// Zydis names rsi and rdi as bases only; they move.
+void plan_string_registers(ThunkPlan& plan, const ThunkOp& thunk) {
+  if (thunk.reads_source) {
+    use(plan, ZYDIS_REGISTER_RSI, true);
+  }
+  if (thunk.uses_destination) {
+    use(plan, ZYDIS_REGISTER_RDI, true);
+  }
+  if (thunk.repeats) {
+    use(plan, ZYDIS_REGISTER_RCX, true);
+  }
+}
+
+// Explicitly aligned vector accesses (SDM vol. 2, 2.4 and 2.7, exception classes 1): a misaligned
+// address is #GP before anything else is looked at.
+bool needs_alignment(const Instruction& in) {
+  switch (in.info.meta.exception_class) {
+    case ZYDIS_EXCEPTION_CLASS_SSE1:
+    case ZYDIS_EXCEPTION_CLASS_AVX1:
+    case ZYDIS_EXCEPTION_CLASS_E1:
+    case ZYDIS_EXCEPTION_CLASS_E1NF:
+      return true;
+    default:
+      // Legacy SSE: most operands of 16 bytes. Should this one not be, it is only read.
+      return in.info.encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
+             (in.info.meta.exception_class == ZYDIS_EXCEPTION_CLASS_SSE2 ||
+              in.info.meta.exception_class == ZYDIS_EXCEPTION_CLASS_SSE4) &&
+             (in.memory()->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) == 0;
   }
 }
 
@@ -326,6 +366,7 @@ bool translate_thunk(Op& op, const Instruction& in) {
       return true;
     }
     plan_string(*thunk, op, in);
+    plan_string_registers(plan, *thunk);
     plan.all_flags = true;
   } else {
     if (!collect_relative_address(plan, in)) {
@@ -334,6 +375,8 @@ bool translate_thunk(Op& op, const Instruction& in) {
     }
     if (const ZydisDecodedOperand* m = in.memory()) {
       thunk->checked = is_checked(in, *m);
+      thunk->alignment =
+          needs_alignment(in) && m->size >= 128 ? static_cast<u8>(m->size / 8) : u8{0};
       thunk->writes = (m->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
       if (thunk->writes) {
         thunk->store = kind_of_visible_store(*thunk, in, *m);

@@ -22,6 +22,10 @@ struct Session {
   Registers guest;  // when it ended
   Fault fault;
   u64 vectors;  // address of an XSAVE area to fill when it ended with a fault, or 0
+  // Copied when the activation has ended, before anything is rolled back.
+  struct Snapshot {
+    u64 from, to, size;
+  } snapshots[4];
 };
 
 extern Session session;

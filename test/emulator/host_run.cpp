@@ -1,4 +1,5 @@
 // The part of the host that runs while the guest's vector registers are live.
+#include "emulator/copy_bytes.h"
 #include "test/emulator/host.h"
 
 namespace selfheal::emulator::host {
@@ -20,6 +21,9 @@ void selfheal_test_run() {
   const bool faulted = session.outcome.stop == Stop::fault;
   if (faulted && session.vectors != 0) {
     asm volatile("xsave64 (%0)" : : "r"(session.vectors), "a"(0xe7), "d"(0) : "memory");
+  }
+  for (const Session::Snapshot& copy : session.snapshots) {
+    copy_bytes(copy.to, copy.from, copy.size);
   }
   const bool back = (faulted && session.after_fault == AfterFault::roll_back_and_return) ||
                     session.roll_back_always;
