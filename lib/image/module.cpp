@@ -102,6 +102,29 @@ void identify(Module& module, const Elf64_Phdr* headers, unsigned count) {
   module.id = content_id(module);
 }
 
+// A module that ld.so has mapped and listed, but not yet told `_dl_find_object` of: the state in
+// which a module is shown to debuggers, and to us (lib/patch/module_watch.h).
+bool describe_listed(const dl_phdr_info& info, Module& module) {
+  module.start = ~u64{0};
+  module.end = 0;
+  for (unsigned i = 0; i < info.dlpi_phnum; ++i) {
+    const Elf64_Phdr& header = info.dlpi_phdr[i];
+    if (header.p_type == PT_LOAD) {
+      const u64 start = page_down(info.dlpi_addr + header.p_vaddr);
+      const u64 end = page_up(info.dlpi_addr + header.p_vaddr + header.p_memsz);
+      module.start = start < module.start ? start : module.start;
+      module.end = end > module.end ? end : module.end;
+    }
+  }
+  module.bias = info.dlpi_addr;
+  module.name = info.dlpi_name != nullptr ? info.dlpi_name : "";
+  if (module.start >= module.end || !fill(module, info.dlpi_phdr, info.dlpi_phnum)) {
+    return false;
+  }
+  identify(module, info.dlpi_phdr, info.dlpi_phnum);
+  return true;
+}
+
 }  // namespace
 
 bool Module::readable(u64 address, u64 size) const {
@@ -145,15 +168,8 @@ void for_each_module(bool (*visit)(const Module&, void*), void* context) {
   dl_iterate_phdr(
       [](dl_phdr_info* info, size_t, void* data) -> int {
         auto* p = static_cast<Pass*>(data);
-        for (unsigned i = 0; i < info->dlpi_phnum; ++i) {
-          const Elf64_Phdr& header = info->dlpi_phdr[i];
-          Module module;
-          if (header.p_type == PT_LOAD && header.p_memsz != 0 &&
-              find_module(info->dlpi_addr + header.p_vaddr, module)) {
-            return p->visit(module, p->context) ? 0 : 1;
-          }
-        }
-        return 0;
+        Module module;
+        return !describe_listed(*info, module) || p->visit(module, p->context) ? 0 : 1;
       },
       &pass);
 }

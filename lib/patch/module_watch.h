@@ -7,9 +7,11 @@
 //                                                         saves registers, calls C++, then `ret`
 //
 // We are called with ld.so's lock held, by the thread that loads or unloads: nothing there may take
-// a lock that could be held around a dlopen, allocate, or call the loader. At the end of a dlopen a
-// new module is mapped but not yet relocated, and `_dl_find_object` does not know it (walk
-// `_r_debug.r_map` instead, or look again later); after a dlclose it no longer knows the old one.
+// a lock that could be held around a dlopen, allocate, or call the loader (dl_iterate_phdr is fine:
+// its lock is recursive). At the end of a dlopen the new modules are mapped and listed, but not yet
+// relocated, and their constructors have not run: so what is patched now is patched before anybody
+// calls it. `_dl_find_object` does not know them yet (image::for_each_module does); after a dlclose
+// it no longer knows the old ones.
 #pragma once
 
 #include "lib/patch/plan.h"

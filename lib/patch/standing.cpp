@@ -16,6 +16,18 @@ const link_map* module_of(u64 address) {
   return _dl_find_object(pointer_to<void>(address), &object) == 0 ? object.dlfo_link_map : nullptr;
 }
 
+// For a module that is mapped, but that `_dl_find_object` has not been told of yet: the one that
+// begins last before the address.
+const link_map* module_before(u64 address) {
+  const link_map* best = nullptr;
+  for (const link_map* module = loader_debug()->r_map; module != nullptr; module = module->l_next) {
+    if (module->l_addr <= address && (best == nullptr || module->l_addr > best->l_addr)) {
+      best = module;
+    }
+  }
+  return best;
+}
+
 // The tables of a loaded module that name its IFUNC resolvers.
 struct Tables {
   u64 symbols = 0;
@@ -117,7 +129,9 @@ bool is_resolver(const link_map& module, u64 entry) {
 Standing standing_of(u64 entry) {
   dl_find_object object;
   if (_dl_find_object(pointer_to<void>(entry), &object) != 0) {
-    return Standing::ordinary;
+    const link_map* module = module_before(entry);
+    return module != nullptr && is_resolver(*module, entry) ? Standing::ifunc_resolver
+                                                            : Standing::ordinary;
   }
   if (address_of(object.dlfo_map_start) == getauxval(AT_SYSINFO_EHDR)) {
     return Standing::vdso;

@@ -6,8 +6,8 @@
 
 namespace selfheal::patch {
 
-// Looks at the loaded modules (`_dl_find_object`, no lock) and the module's relocations. For a
-// module that the loader has mapped but not yet relocated the answer is `ordinary`.
+// Looks at the loaded modules and their relocations, without a lock. Also right for a module that
+// is just being loaded, when asked by the thread that loads it (module_watch.h).
 Standing standing_of(u64 entry);
 
 }  // namespace selfheal::patch
