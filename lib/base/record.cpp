@@ -34,6 +34,8 @@ const char* name_of(HealOutcome outcome) {
       return "left to die";
     case HealOutcome::eager:
       return "recovered by unwinding";
+    case HealOutcome::unprotected:
+      return "went on unprotected";
   }
   return "unknown";
 }

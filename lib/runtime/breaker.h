@@ -1,33 +1,31 @@
-// The breaker: decides whether a site may be healed once more (DESIGN.md, invariant 7).
+// The breaker: may a site be healed once more (DESIGN.md, invariant 7)?
 //
 // A healing server must not become an oracle: somebody who probes its memory makes one site fault at
 // many different addresses, an ordinary bug at few. And a site that faults without end is better
-// served by a restart. Both counts are shared by all processes forked from one start, so a fresh
+// served by a restart. Both are judged on counts that all workers share (store/budget.h), so a fresh
 // worker does not mean a fresh budget.
-//
-// Lock-free and signal-safe; no system call but the vdso's clock.
 #pragma once
 
-#include "lib/base/types.h"
+#include "lib/store/budget.h"
 
 namespace selfheal::runtime {
 
 enum class BreakerVerdict : u8 { allow, rate, probing };
 
-class Breaker {
- public:
-  // Maps the shared counters. False: no memory; then `ask` allows nothing.
-  bool map();
+// Distinct fault addresses a site may show before it looks like probing. A wild pointer out of
+// uninitialised memory varies too, so the limit leaves room for bugs. NULL-page addresses tell a
+// prober nothing and are not counted.
+inline constexpr u32 max_distinct_addresses = 32;
 
-  // May region `index` be healed now, at `now_ns` (CLOCK_MONOTONIC), of a fault at `address`?
-  // `address` 0: none, or a NULL page access, which tells a prober nothing. `per_minute` 0: no limit.
-  BreakerVerdict ask(u32 index, u64 now_ns, u64 address, u64 per_minute);
-
- private:
-  struct Site;
-  Site* sites_ = nullptr;
-};
-
-const char* name_of(BreakerVerdict verdict);
+// `per_minute` 0: no limit on the rate.
+constexpr BreakerVerdict judge(const store::BudgetUse& use, u64 per_minute) {
+  if (use.distinct_addresses > max_distinct_addresses) {
+    return BreakerVerdict::probing;
+  }
+  if (per_minute != 0 && use.heals_this_minute > per_minute) {
+    return BreakerVerdict::rate;
+  }
+  return BreakerVerdict::allow;
+}
 
 }  // namespace selfheal::runtime

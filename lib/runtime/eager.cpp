@@ -1,0 +1,90 @@
+#include "lib/runtime/eager.h"
+
+#include <errno.h>
+
+#include <array>
+
+#include "lib/recover/return_value.h"
+#include "lib/runtime/heal_record.h"
+#include "lib/runtime/live.h"
+#include "lib/runtime/runtime.h"
+
+namespace selfheal::runtime {
+namespace {
+
+using recover::Frame;
+using recover::ReturnValue;
+
+constexpr u16 callee_saved = 1 << rbx | 1 << rbp | 1 << r12 | 1 << r13 | 1 << r14 | 1 << r15;
+
+// Where the kernel's frame keeps each register, in our order.
+constexpr int slots[gpr_count] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
+                                  REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
+                                  REG_R12, REG_R13, REG_R14, REG_R15};
+
+void continue_at(const Frame& caller, u64 value, ucontext_t& context) {
+  constexpr greg_t direction_flag = 1 << 10;
+  greg_t* registers = context.uc_mcontext.gregs;
+  for (unsigned i = 0; i < gpr_count; ++i) {
+    if ((callee_saved >> i & 1) != 0 || i == rsp) {
+      registers[slots[i]] = static_cast<greg_t>(caller.registers.gpr[i]);
+    }
+  }
+  registers[REG_RAX] = static_cast<greg_t>(value);
+  registers[REG_RIP] = static_cast<greg_t>(caller.registers.rip);
+  registers[REG_EFL] &= ~direction_flag;
+}
+
+ReturnValue infer(std::span<const Frame> callers, FaultKind kind) {
+  std::array<u64, 6> addresses{};
+  unsigned count = 0;
+  for (const Frame& caller : callers) {
+    if (count == addresses.size()) {
+      break;
+    }
+    addresses[count++] = caller.registers.rip;
+  }
+  return recover::infer_return_value(std::span(addresses).first(count), kind,
+                                     recover::live_image());
+}
+
+}  // namespace
+
+bool recover_eagerly(const FaultRecord& record, std::span<const Frame> frames,
+                     probes::SignalContext& signal) {
+  const unsigned caller = record.blamed_frame + 1U;
+  if (runtime.options.mode != options::Mode::eager || record.region.size == 0 ||
+      caller >= frames.size() || signal.info->si_code <= 0 || !healable(record.fault.kind) ||
+      (frames[caller].known & callee_saved) != callee_saved) {
+    return false;
+  }
+  const u64 begin = monotonic_ns();
+  const ReturnValue value = infer(frames.subspan(caller), record.fault.kind);
+  HealRecord heal{};
+  heal.time_ns = realtime_ns();
+  heal.pid = record.pid;
+  heal.tid = record.tid;
+  heal.fault = record.fault;
+  heal.site = record.site;
+  heal.region = record.region;
+  heal.value = value.value;
+  heal.error_number = value.error_number;
+  heal.reason = value.reason;
+  heal.outcome = HealOutcome::eager;
+  heal.module_count = record.module_count;
+  heal.return_address = record.frames[caller];
+  for (unsigned i = 0; i < max_record_modules; ++i) {
+    heal.modules[i] = record.modules[i];
+  }
+  protect_blamed(record, frames);
+  continue_at(frames[caller], value.value, *signal.context);
+  if (value.error_number != 0) {
+    errno = value.error_number;
+  }
+  heal.duration_ns = monotonic_ns() - begin;
+  runtime.heals.fetch_add(1);
+  write_down(heal);
+  return true;
+}
+
+}  // namespace selfheal::runtime

@@ -1,0 +1,75 @@
+#include "lib/runtime/engine_start.h"
+
+#include <dlfcn.h>
+
+#include "emulator/engine.h"
+#include "emulator/models.h"
+#include "lib/image/module.h"
+#include "lib/runtime/messages.h"
+#include "lib/runtime/region_entry.h"
+#include "lib/runtime/runtime.h"
+
+namespace selfheal::runtime {
+namespace {
+
+constexpr u64 mebibyte = 1024 * 1024;
+// Reserved, and resident only as far as blocks are decoded: about 150 bytes an instruction.
+constexpr u64 code_memory_size = 128 * mebibyte;
+constexpr u64 block_memory_size = 256 * mebibyte;
+
+void original_bytes(u64 address, u8* buffer, u64 size) {
+  runtime.patcher.original_bytes(address, buffer, size);
+}
+
+bool fill_own_text(emulator::Config& config) {
+  image::Module own;
+  if (!image::locate_module(address_of_function(&start_engine), own)) {
+    return false;
+  }
+  for (unsigned i = 0; i < own.segment_count; ++i) {
+    const image::Segment& segment = own.segments[i];
+    if (segment.holds(address_of_function(&start_engine), 1)) {
+      config.own_text_begin = segment.start;
+      config.own_text_end = segment.end;
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+bool start_engine() {
+  if (emulator::started()) {
+    return true;
+  }
+  if (runtime.engine_failed) {
+    return false;
+  }
+  emulator::Config config{};
+  config.original_bytes = &original_bytes;
+  config.executable = &image::executable;
+  config.code_size = code_memory_size;
+  config.block_memory = block_memory_size;
+  config.instruction_budget = runtime.options.instruction_budget;
+  config.run = &run_region;
+  const char* why = "its own text cannot be found";
+  if (!fill_own_text(config) || !emulator::start(config, why)) {
+    runtime.engine_failed = true;
+    say("the engine cannot start here, faults are only recorded: ", why);
+    return false;
+  }
+  return true;
+}
+
+bool attach_engine_memory() {
+  return emulator::attach_thread(runtime.options.log_megabytes * mebibyte);
+}
+
+void engine_after_fork() {
+  if (emulator::started() && !emulator::after_fork()) {
+    runtime.engine_failed = true;
+  }
+}
+
+}  // namespace selfheal::runtime

@@ -1,0 +1,182 @@
+#include "lib/runtime/fault_path.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <span>
+
+#include "emulator/engine.h"
+#include "lib/recover/diagnose.h"
+#include "lib/report/report.h"
+#include "lib/runtime/eager.h"
+#include "lib/runtime/heal.h"
+#include "lib/runtime/messages.h"
+#include "lib/runtime/regions.h"
+#include "lib/runtime/runtime.h"
+#include "lib/runtime/stack_bounds.h"
+#include "lib/runtime/symbolize.h"
+#include "probes/sandbox.h"
+
+namespace selfheal::runtime {
+namespace {
+
+using probes::SignalContext;
+using probes::Verdict;
+
+// Diagnosis of one fault: 12 KiB, too much for every thread's TLS, so threads share a few. One is
+// taken for the time of a record; or, when the application's handler is asked first, until the
+// thread's next fault or its end, because that handler may never come back.
+struct Diagnosis {
+  std::atomic<bool> taken;
+  Fault fault;
+  std::array<recover::Frame, max_frames> frames;
+  unsigned frame_count;
+  FaultRecord record;
+};
+constexpr unsigned diagnosis_count = 16;
+constinit Diagnosis diagnoses[diagnosis_count] = {};
+constinit thread_local Diagnosis* prepared = nullptr;
+
+Diagnosis* take_diagnosis() {
+  for (Diagnosis& candidate : diagnoses) {
+    if (!candidate.taken.exchange(true)) {
+      return &candidate;
+    }
+  }
+  return nullptr;
+}
+
+// A fault in a moved instruction of an entry patch belongs to where the instruction came from.
+Fault in_original_code(const Fault& fault) {
+  Fault moved = fault;
+  moved.registers.rip = runtime.patcher.original_address(fault.registers.rip);
+  return moved;
+}
+
+void walk(void* argument) {
+  Diagnosis& diagnosis = *static_cast<Diagnosis*>(argument);
+  const Registers& registers = diagnosis.fault.registers;
+  diagnosis.frame_count =
+      recover::unwind(registers, stack_bounds(registers.gpr[rsp]), diagnosis.frames);
+}
+
+void judge(void* argument) {
+  Diagnosis& diagnosis = *static_cast<Diagnosis*>(argument);
+  recover::diagnose(diagnosis.fault, std::span(diagnosis.frames).first(diagnosis.frame_count),
+                    recover::live_image(), diagnosis.record);
+}
+
+// A corrupt stack costs the walk, a corrupt image the judgement; what is left is still recorded.
+void diagnose(Diagnosis& diagnosis, const Fault& fault) {
+  diagnosis.fault = in_original_code(fault);
+  diagnosis.frames[0] = {diagnosis.fault.registers, 0xffff, true};
+  if (!probes::guarded(&walk, &diagnosis)) {
+    diagnosis.frame_count = 1;
+  }
+  diagnosis.record = {};
+  if (!probes::guarded(&judge, &diagnosis)) {
+    diagnosis.record.fault = diagnosis.fault;
+    diagnosis.record.site = {diagnosis.fault.registers.rip, no_module, {}};
+  }
+  diagnosis.record.time_ns = realtime_ns();
+  diagnosis.record.pid = static_cast<u32>(getpid());
+  diagnosis.record.tid = static_cast<u32>(gettid());
+}
+
+report::Kept write_down(const FaultRecord& record) {
+  runtime.faults.fetch_add(1);
+  switch (runtime.store.journal.record_fault(record)) {
+    case store::Recorded::yes: return report::Kept::recorded;
+    case store::Recorded::full: return report::Kept::journal_full;
+    case store::Recorded::not_mapped: break;
+  }
+  return report::Kept::no_journal;
+}
+
+report::Outlook outlook_of(const FaultRecord& record, report::Kept kept) {
+  report::Outlook outlook = report::default_outlook(record);
+  outlook.kept = kept;
+  if (outlook.next_time == report::NextTime::heal && !runtime.heals_faults()) {
+    outlook.next_time = report::NextTime::observe;
+  }
+  return outlook;
+}
+
+struct Printing {
+  const Diagnosis* diagnosis;
+  report::Kept kept;
+};
+
+void print(void* argument) {
+  const auto& [diagnosis, kept] = *static_cast<Printing*>(argument);
+  const FaultRecord& record = diagnosis->record;
+  forget_modules();
+  for (unsigned i = 0; i < record.frame_count && i < diagnosis->frame_count; ++i) {
+    note_module(record.frames[i], diagnosis->frames[i].registers.rip);
+  }
+  report::render_fault(record, outlook_of(record, kept), module_symbols(record.modules),
+                       report_sink());
+}
+
+// Report last: the record is safe whatever happens here.
+void finish(Diagnosis& diagnosis) {
+  Printing printing{&diagnosis, write_down(diagnosis.record)};
+  probes::guarded(&print, &printing);
+}
+
+}  // namespace
+
+bool on_thread_fault(SignalContext& signal) {
+  mcontext_t& machine = signal.context->uc_mcontext;
+  if (signal.signal == SIGTRAP) {
+    const u64 target = runtime.patcher.trap_target(static_cast<u64>(machine.gregs[REG_RIP]));
+    if (target == 0) {
+      return false;
+    }
+    machine.gregs[REG_RIP] = static_cast<greg_t>(target);
+    return true;
+  }
+  if (!emulator::take_fault(signal.signal, *signal.info, *signal.context)) {
+    return false;
+  }
+  stamp_fault();
+  if (!probes::allowed(probes::Call::rt_sigreturn)) {
+    emulator::resume_without_sigreturn(*signal.context);
+  }
+  return true;
+}
+
+Verdict on_fault(const Fault& fault, SignalContext& signal) {
+  Diagnosis* diagnosis = probes::in_vfork_child() ? nullptr : take_diagnosis();
+  if (diagnosis == nullptr) {
+    return Verdict::die;
+  }
+  diagnose(*diagnosis, fault);
+  finish(*diagnosis);
+  const bool recovered =
+      recover_eagerly(diagnosis->record,
+                      std::span(diagnosis->frames).first(diagnosis->frame_count), signal);
+  diagnosis->taken.store(false);
+  return recovered ? Verdict::resume : Verdict::die;
+}
+
+void* on_prepare(const Fault& fault, SignalContext&) {
+  if (prepared == nullptr && !probes::in_vfork_child()) {
+    prepared = take_diagnosis();
+  }
+  if (prepared != nullptr) {
+    diagnose(*prepared, fault);
+  }
+  return prepared;
+}
+
+void on_commit(void* token) { finish(*static_cast<Diagnosis*>(token)); }
+
+void forget_prepared() {
+  if (prepared != nullptr) {
+    prepared->taken.store(false);
+    prepared = nullptr;
+  }
+}
+
+}  // namespace selfheal::runtime

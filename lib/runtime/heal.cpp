@@ -1,0 +1,165 @@
+// Rolled back, then "as if the function had failed" (STEM, 2005, section 3: error virtualization).
+//
+//        caller's frame                 caller's frame
+//        arguments                      arguments
+//   rsp► return address         rsp►    (return address popped)
+//        region's frames                dead stack
+//        ... fault                      rax = error value, rbx rbp r12-r15 = as at entry,
+//                                       rip = return address, DF = 0, mxcsr, x87 CW = as at entry
+//
+// All other registers are the callee's to spoil (System V ABI, 3.2.1), so they need no care.
+#include "lib/runtime/heal.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include <array>
+
+#include "lib/recover/return_value.h"
+#include "lib/recover/unwind.h"
+#include "lib/runtime/breaker.h"
+#include "lib/runtime/heal_record.h"
+#include "lib/runtime/runtime.h"
+#include "lib/runtime/stack_bounds.h"
+#include "lib/store/budget.h"
+#include "probes/hooks.h"
+
+namespace selfheal::runtime {
+namespace {
+
+using emulator::Outcome;
+using emulator::Stop;
+using emulator::Thread;
+using recover::ReturnValue;
+
+constinit thread_local u64 fault_stamp = 0;
+
+u64 take_stamp() {
+  const u64 stamp = fault_stamp != 0 ? fault_stamp : monotonic_ns();
+  fault_stamp = 0;
+  return stamp;
+}
+
+bool may_heal(const Thread& thread, const Region& region) {
+  if (!runtime.heals_faults() || region.policy != store::Policy::heal || probes::in_vfork_child()) {
+    return false;
+  }
+  if (!healable(thread.fault.kind)) {
+    return false;
+  }
+  const u64 address = thread.fault.kind == FaultKind::wild_access ? thread.fault.address : 0;
+  const store::BudgetUse use = store::budget_spend(
+      runtime.store.journal, region.catalog_id ^ thread.guest.rip, address, realtime_ns());
+  return judge(use, runtime.options.heals_per_minute) == BreakerVerdict::allow;
+}
+
+struct Inference {
+  const Thread* thread;
+  ReturnValue value;
+};
+
+// Reads the callers' frames, which the fault may have damaged: runs guarded.
+void infer(void* argument) {
+  Inference& inference = *static_cast<Inference*>(argument);
+  const Thread& thread = *inference.thread;
+  std::array<recover::Frame, 6> frames{};
+  const unsigned count =
+      recover::unwind(thread.checkpoint, stack_bounds(thread.checkpoint.gpr[rsp]), frames);
+  std::array<u64, frames.size()> callers{thread.return_address};
+  unsigned known = 1;
+  for (unsigned i = 2; i < count; ++i) {
+    callers[known++] = frames[i].registers.rip;
+  }
+  inference.value = recover::infer_return_value(std::span(callers).first(known), thread.fault.kind,
+                                                recover::live_image());
+}
+
+ReturnValue choose_value(const Thread& thread, const Region& region) {
+  Inference inference{&thread, {0, ValueReason::fallback, 0}};
+  if (region.value_set) {
+    inference.value = {region.value, ValueReason::policy, 0};
+  } else {
+    probes::guarded(&infer, &inference);
+  }
+  if (region.error_set) {
+    inference.value.error_number = region.error_number;
+  }
+  return inference.value;
+}
+
+void return_to_caller(Thread& thread, u64 value) {
+  constexpr u64 direction_flag = 1 << 10;
+  thread.guest = thread.checkpoint;
+  thread.guest.rip = thread.return_address;
+  thread.guest.gpr[rsp] = thread.entry_sp + sizeof(u64);
+  thread.guest.gpr[rax] = value;
+  thread.guest.rflags &= ~direction_flag;
+  asm volatile("fnclex\n\temms\n\tfldcw %0" : : "m"(thread.checkpoint_x87_control));
+  asm volatile("ldmxcsr %0" : : "m"(thread.checkpoint_mxcsr));
+}
+
+void describe(const Thread& thread, const Region& region, HealRecord& record) {
+  record.time_ns = realtime_ns();
+  record.pid = static_cast<u32>(getpid());
+  record.tid = static_cast<u32>(gettid());
+  record.fault = thread.fault;
+  record.modules[0] = region.module;
+  record.module_count = 1;
+  record.region = region.function;
+  record.site = refer(record, thread.guest.rip);
+  record.return_address = refer(record, thread.return_address);
+  record.irrevocable = thread.log.irrevocable();
+  for (unsigned i = 0; i < std::size(record.irrevocable_calls); ++i) {
+    record.irrevocable_calls[i] = thread.log.irrevocable_calls()[i];
+  }
+}
+
+}  // namespace
+
+void stamp_fault() { fault_stamp = monotonic_ns(); }
+
+bool heal(Thread& thread, const Region& region, const Outcome& outcome) {
+  const u64 begin = take_stamp();
+  if (outcome.stop == Stop::budget) {
+    thread.fault = {};
+    thread.fault.registers = thread.guest;
+  }
+  HealRecord record{};
+  describe(thread, region, record);
+  if (outcome.stop == Stop::budget || !may_heal(thread, region)) {
+    record.outcome = HealOutcome::left_to_die;
+    runtime.left_to_die.fetch_add(1);
+    write_down(record);
+    return false;
+  }
+  const ReturnValue value = choose_value(thread, region);
+  const emulator::RollbackResult undone = thread.log.rollback();
+  return_to_caller(thread, value.value);
+  if (value.error_number != 0) {
+    errno = value.error_number;
+  }
+  record.value = value.value;
+  record.reason = value.reason;
+  record.error_number = value.error_number;
+  record.bytes_rolled_back = undone.bytes;
+  record.actions_undone = undone.actions;
+  record.outcome = HealOutcome::healed;
+  record.duration_ns = monotonic_ns() - begin;
+  runtime.heals.fetch_add(1);
+  runtime.bytes_undone.fetch_add(undone.bytes);
+  write_down(record);
+  return true;
+}
+
+void note_unprotected(Thread& thread, Region& region) {
+  if (region.unprotected_noted) {
+    return;
+  }
+  region.unprotected_noted = true;
+  HealRecord record{};
+  describe(thread, region, record);
+  record.outcome = HealOutcome::unprotected;
+  write_down(record);
+}
+
+}  // namespace selfheal::runtime

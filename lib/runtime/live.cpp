@@ -1,0 +1,156 @@
+#include "lib/runtime/live.h"
+
+#include <sys/single_threaded.h>
+
+#include "emulator/engine.h"
+#include "lib/image/module.h"
+#include "lib/patch/module_watch.h"
+#include "lib/runtime/engine_start.h"
+#include "lib/runtime/fault_path.h"
+#include "lib/runtime/region_entry.h"
+#include "lib/runtime/regions.h"
+#include "lib/runtime/runtime.h"
+#include "lib/store/promote.h"
+#include "probes/hooks.h"
+#include "probes/sandbox.h"
+
+namespace selfheal::runtime {
+namespace {
+
+using patch::Threads;
+
+Threads threads_now() { return __libc_single_threaded != 0 ? Threads::one : Threads::many; }
+
+// Held by the one thread that changes patches and catalog.
+class Changing {
+ public:
+  Changing() : held_(!runtime.changing.exchange(true)) {}
+  Changing(const Changing&) = delete;
+  Changing& operator=(const Changing&) = delete;
+  ~Changing() {
+    if (held_) {
+      runtime.changing.store(false);
+    }
+  }
+  explicit operator bool() const { return held_; }
+
+ private:
+  bool held_;
+};
+
+// Patching opens files and maps code; where a filter forbids that, this process stays as it is.
+bool may_change() {
+  using probes::Call;
+  for (const Call call : {Call::open, Call::pwrite, Call::close, Call::mmap, Call::munmap,
+                          Call::memfd_create, Call::mmap_code, Call::membarrier}) {
+    if (!probes::allowed(call)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void promote_if_ours() {
+  static u64 faults_seen = 0;
+  if (runtime.store.owner && store::wants_promotion(runtime.store, faults_seen)) {
+    faults_seen = runtime.store.journal.faults_sealed();
+    store::Error error;
+    store::promote(runtime.store, error);
+  }
+}
+
+void load_catalog() {
+  store::Catalog newer;
+  if (store::load_newer_catalog(runtime.store, newer)) {
+    runtime.store.catalog.close();
+    runtime.store.catalog = static_cast<store::Catalog&&>(newer);
+  }
+}
+
+// Once there are regions, what is loaded later has to be looked at, too.
+void watch_modules() {
+  if (!runtime.watching && emulator::started()) {
+    runtime.watching = patch::watch_modules(&on_modules_changed) == patch::Refusal::none;
+  }
+}
+
+bool wants_regions() {
+  return runtime.options.mode != options::Mode::observe &&
+         (!runtime.store.catalog.entries().empty() || runtime.options.region.count != 0);
+}
+
+void apply(Threads threads) {
+  if (wants_regions() && start_engine()) {
+    watch_modules();
+    apply_regions(threads);
+  }
+}
+
+bool in_engine() {
+  const emulator::ThreadState state = emulator::this_thread.state;
+  return state == emulator::ThreadState::running || state == emulator::ThreadState::native;
+}
+
+}  // namespace
+
+void on_progress() {
+  if (in_engine() || probes::in_vfork_child() || !may_change()) {
+    return;
+  }
+  if (const Changing changing; changing) {
+    promote_if_ours();
+    const u64 before = runtime.store.catalog.generation();
+    load_catalog();
+    if (runtime.store.catalog.generation() != before) {
+      apply(threads_now());
+    }
+    runtime.patcher.upgrade_pending(threads_now());
+  }
+  if (runtime.regions.load() != 0) {
+    protect_thread();
+  }
+}
+
+void on_modules_changed() {
+  if (const Changing changing; changing && may_change()) {
+    apply(threads_now());
+  }
+}
+
+void on_thread_started() {
+  if (runtime.regions.load() != 0) {
+    protect_thread();
+  }
+}
+
+void on_thread_ending() {
+  forget_prepared();
+  unprotect_thread();
+}
+
+void on_fork_child() {
+  runtime.changing.store(false);
+  runtime.patcher.after_fork_in_child();
+  engine_after_fork();
+}
+
+void protect_blamed(const FaultRecord& record, std::span<const recover::Frame> frames) {
+  if (record.blamed_frame >= frames.size() || !may_change()) {
+    return;
+  }
+  const CodeRef& site = record.frames[record.blamed_frame];
+  const u64 bias = frames[record.blamed_frame].registers.rip - site.offset;
+  if (const Changing changing; changing && start_engine()) {
+    protect_now(bias + record.region.entry.offset, record.region.code_hash, threads_now());
+  }
+}
+
+void protect_at_start() {
+  promote_if_ours();
+  load_catalog();
+  if (wants_regions()) {
+    apply(Threads::one);
+  }
+}
+
+}  // namespace selfheal::runtime

@@ -1,0 +1,29 @@
+// Changes while the process lives: a new catalog, modules that come and go, children, threads.
+//
+//   another process records a fault ─► journal header changes ─► our next blocking call notices
+//        (one load) ─► on_progress: promote, if the store is ours ─► load the new catalog ─► patch
+//
+// One thread at a time does it; the others go on and look again at their next blocking call.
+#pragma once
+
+#include <span>
+
+#include "lib/base/record.h"
+#include "lib/recover/unwind.h"
+
+namespace selfheal::runtime {
+
+void on_progress();         // probes: a blocking call, and there is news
+void on_modules_changed();  // ld.so: after dlopen or dlclose, with the loader's lock held
+void on_thread_started();
+void on_thread_ending();
+void on_fork_child();
+
+// Patches the function that `record` blames, at once; `frames` are those it was diagnosed from.
+// In a signal handler, mode=eager only.
+void protect_blamed(const FaultRecord& record, std::span<const recover::Frame> frames);
+
+// The catalog's regions, for the first time: in the constructor.
+void protect_at_start();
+
+}  // namespace selfheal::runtime

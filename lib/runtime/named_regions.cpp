@@ -1,0 +1,73 @@
+#include "lib/runtime/named_regions.h"
+
+#include <string_view>
+
+#include "lib/base/raw_syscall.h"
+#include "lib/base/text.h"
+#include "lib/image/symbols.h"
+#include "lib/runtime/messages.h"
+#include "lib/runtime/runtime.h"
+
+namespace selfheal::runtime {
+namespace {
+
+constexpr int at_cwd = -100;  // AT_FDCWD
+
+// The link map does not name the program itself.
+bool is_program(const image::Module& module) { return module.name[0] == '\0'; }
+
+std::string_view file_name(const image::Module& module, char* buffer, u64 capacity) {
+  std::string_view path = module.name;
+  if (is_program(module)) {
+    const long size = raw_syscall(SYS_readlinkat, static_cast<u64>(at_cwd),
+                                  address_of("/proc/self/exe"), address_of(buffer), capacity);
+    path = syscall_failed(size) ? "" : std::string_view(buffer, static_cast<u64>(size));
+  }
+  const u64 slash = path.rfind('/');
+  return slash == std::string_view::npos ? path : path.substr(slash + 1);
+}
+
+constinit u64 complained = 0;
+
+}  // namespace
+
+NamedRegion find_named(const image::Module& module, const options::RegionOption& option,
+                       u64& offset) {
+  char buffer[512];
+  if (file_name(module, buffer, sizeof buffer) != option.module) {
+    return NamedRegion::elsewhere;
+  }
+  if (option.function[0] == '\0') {
+    offset = option.offset;
+    return NamedRegion::found;
+  }
+  image::Symbol symbol{};
+  if (image::find_symbol(module, option.function, symbol)) {
+    offset = module.offset_of(symbol.address);
+    return NamedRegion::found;
+  }
+  const char* path = is_program(module) ? "/proc/self/exe" : module.name;
+  offset = image::find_symbol_in_file(path, option.function);
+  return offset != 0 ? NamedRegion::found : NamedRegion::unknown;
+}
+
+void complain_once(unsigned index, const char* problem) {
+  if ((complained >> index & 1) != 0) {
+    return;
+  }
+  complained |= 1ULL << index;
+  const options::RegionOption& option = runtime.options.region.items[index];
+  char buffer[384];
+  Text line(buffer, sizeof buffer);
+  line << option.module;
+  if (option.function[0] != '\0') {
+    line << '!' << option.function;
+  } else {
+    line << "+0x";
+    line.hex(option.offset);
+  }
+  line << ": " << problem;
+  say("region ", line.c_str());
+}
+
+}  // namespace selfheal::runtime

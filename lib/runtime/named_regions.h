@@ -1,0 +1,23 @@
+// Regions the user names: region=MODULE!FUNCTION or MODULE+0xOFFSET.
+#pragma once
+
+#include "lib/image/module.h"
+#include "lib/options/options.h"
+
+namespace selfheal::runtime {
+
+enum class NamedRegion : u8 {
+  elsewhere,  // the option speaks of another module
+  unknown,    // this module, but it has no function of that name
+  found,
+};
+
+// Where in `module` the option points. MODULE is the base name of the module's file. Function names
+// are looked up in the dynamic symbols, then in the file's .symtab. Opens files: not in a sandbox.
+NamedRegion find_named(const image::Module& module, const options::RegionOption& option,
+                       u64& offset);
+
+// Says on stderr why the `index`th region option is not in force; the first time only.
+void complain_once(unsigned index, const char* problem);
+
+}  // namespace selfheal::runtime

@@ -1,0 +1,266 @@
+#include "lib/runtime/regions.h"
+
+#include "lib/image/function.h"
+#include "lib/patch/standing.h"
+#include "lib/runtime/engine_start.h"
+#include "lib/runtime/named_regions.h"
+#include "lib/runtime/region_entry.h"
+#include "lib/runtime/runtime.h"
+
+namespace selfheal::runtime {
+namespace {
+
+using patch::Threads;
+
+constinit Region regions[patch::max_regions] = {};
+
+// Catalog entries that could not be patched here, for reports; the oldest give way.
+struct Refused {
+  u64 catalog_id;
+  const char* reason;
+};
+constexpr unsigned max_refused = 64;
+constinit Refused refused[max_refused] = {};
+constinit unsigned refused_next = 0;
+
+void refuse(u64 catalog_id, const char* reason) {
+  for (Refused& known : refused) {
+    if (known.catalog_id == catalog_id) {
+      known.reason = reason;
+      return;
+    }
+  }
+  refused[refused_next++ % max_refused] = {catalog_id, reason};
+}
+
+// The indices that the catalog and the options ask for.
+class Wanted {
+ public:
+  void add(u32 index) {
+    count_ += has(index) ? 0 : 1;
+    bits_[index / 64] |= 1ULL << (index % 64);
+  }
+  bool has(u32 index) const { return (bits_[index / 64] >> (index % 64) & 1) != 0; }
+  u32 count() const { return count_; }
+
+ private:
+  u64 bits_[patch::max_regions / 64] = {};
+  u32 count_ = 0;
+};
+
+// Large functions are hashed and scanned whole; one beyond this size is left alone.
+constexpr u64 max_function_size = 4 * 1024 * 1024;
+
+struct Target {
+  const image::Module* module;
+  image::Function function;
+  u64 code_hash;
+};
+
+// The function whose entry is at `offset`, not a split-off part or the middle of something.
+const char* find_target(const image::Module& module, u64 offset, Target& target) {
+  const u64 entry = module.bias + offset;
+  target.module = &module;
+  if (!image::find_function(module, entry, target.function)) {
+    return image::name_of(target.function.problem);
+  }
+  if (target.function.start != entry) {
+    return "no function begins there";
+  }
+  if (target.function.size > max_function_size) {
+    return "the function is too large";
+  }
+  target.code_hash = image::code_hash(module, target.function);
+  return nullptr;
+}
+
+// Distance to the next function in the same segment: padding that a patch may use.
+u32 gap_behind(const image::Module& module, const image::Function& function) {
+  constexpr u64 most = 16;
+  for (u64 gap = 0; gap < most; ++gap) {
+    image::Function next{};
+    if (!module.readable(function.end() + gap, 1) ||
+        (image::find_function(module, function.end() + gap, next) && next.start >= function.end())) {
+      return static_cast<u32>(gap);
+    }
+  }
+  return most;
+}
+
+const image::Segment* segment_of(const image::Module& module, u64 address) {
+  for (unsigned i = 0; i < module.segment_count; ++i) {
+    if (module.segments[i].holds(address, 1)) {
+      return &module.segments[i];
+    }
+  }
+  return nullptr;
+}
+
+// The patcher decides on original bytes, which may lie under an older patch of ours.
+constinit u8 original_code[max_function_size + 16];
+
+const char* install(const Target& target, u64 recorded_hash, Threads threads, i32& index) {
+  patch::RegionSpec spec;
+  const u64 start = target.function.start;
+  spec.function.gap = gap_behind(*target.module, target.function);
+  const u64 size = target.function.size + spec.function.gap;
+  if (!image::read_original(*target.module, start, original_code, size)) {
+    return "its code cannot be read";
+  }
+  spec.function.code = {start, original_code, target.function.size};
+  spec.function.standing =
+      target.function.signal_frame ? patch::Standing::signal_restorer : patch::standing_of(start);
+  spec.function.recorded_hash = recorded_hash;
+  spec.function.present_hash = target.code_hash;
+  if (const image::Segment* text = segment_of(*target.module, start)) {
+    spec.text_low = text->start;
+    spec.text_high = text->end;
+  }
+  const patch::Installed installed = runtime.patcher.install(spec, threads);
+  index = installed.index;
+  if (index < 0) {
+    return patch::text_of(installed.refusal);
+  }
+  return nullptr;
+}
+
+void copy_name(const image::Module& module, RecordModule& out) {
+  out = {};
+  out.id = module.id;
+  const char* name = image::base_name(module);
+  for (u64 i = 0; i + 1 < sizeof out.name && name[i] != '\0'; ++i) {
+    out.name[i] = name[i];
+  }
+}
+
+// Fills the region's cell. A thread may come through the new stub before that: it finds an entry
+// that is not the patch's and goes on natively (run_region), so `entry` is written last.
+void describe(u32 index, const Target& target, const store::CatalogEntry* entry) {
+  Region& region = regions[index];
+  __atomic_store_n(&region.entry, 0, __ATOMIC_RELEASE);
+  region.function.entry = {target.module->offset_of(target.function.start), 0, {}};
+  region.function.code_hash = target.code_hash;
+  region.function.size = static_cast<u32>(target.function.size);
+  copy_name(*target.module, region.module);
+  region.catalog_id = entry == nullptr ? 0 : entry->id;
+  region.policy = entry == nullptr ? store::Policy::heal : entry->policy;
+  region.value_set = entry != nullptr && entry->value_set != 0;
+  region.error_set = entry != nullptr && entry->error_set != 0;
+  region.error_number = entry == nullptr ? 0 : entry->error_number;
+  region.value = entry == nullptr ? 0 : entry->value;
+  region.unprotected_noted = false;
+  __atomic_store_n(&region.entry, target.function.start, __ATOMIC_RELEASE);
+}
+
+// Patches one function; says why not. `wanted` marks the index as one that stays.
+const char* protect(const image::Module& module, u64 offset, u64 recorded_hash,
+                    const store::CatalogEntry* entry, Threads threads, Wanted& wanted) {
+  Target target{};
+  const char* problem = find_target(module, offset, target);
+  if (problem == nullptr && recorded_hash != 0 && target.code_hash != recorded_hash) {
+    problem = patch::text_of(patch::Refusal::hash_mismatch);
+  }
+  if (problem == nullptr && !start_engine()) {
+    problem = "the engine cannot run here";
+  }
+  i32 index = -1;
+  if (problem == nullptr) {
+    problem = install(target, recorded_hash, threads, index);
+  }
+  if (problem != nullptr) {
+    return problem;
+  }
+  describe(static_cast<u32>(index), target, entry);
+  wanted.add(static_cast<u32>(index));
+  return nullptr;
+}
+
+struct Pass {
+  Threads threads;
+  Wanted wanted;
+};
+
+void protect_catalogued(const image::Module& module, Pass& pass) {
+  for (const store::CatalogEntry& entry : runtime.store.catalog.of_module(module.id)) {
+    if (entry.enabled == 0 || entry.policy != store::Policy::heal) {
+      continue;
+    }
+    const char* problem =
+        protect(module, entry.entry_offset, entry.code_hash, &entry, pass.threads, pass.wanted);
+    if (problem != nullptr) {
+      refuse(entry.id, problem);
+    }
+  }
+}
+
+void protect_named(const image::Module& module, Pass& pass) {
+  for (unsigned i = 0; i < runtime.options.region.count; ++i) {
+    u64 offset = 0;
+    const char* problem = nullptr;
+    switch (find_named(module, runtime.options.region.items[i], offset)) {
+      case NamedRegion::elsewhere: continue;
+      case NamedRegion::unknown: problem = "no such function"; break;
+      case NamedRegion::found:
+        problem = protect(module, offset, 0, nullptr, pass.threads, pass.wanted);
+        break;
+    }
+    if (problem != nullptr) {
+      complain_once(i, problem);
+    }
+  }
+}
+
+bool visit_module(const image::Module& module, void* context) {
+  Pass& pass = *static_cast<Pass*>(context);
+  if (module.id.kind != ModuleIdKind::none) {
+    protect_catalogued(module, pass);
+  }
+  protect_named(module, pass);
+  return true;
+}
+
+// Regions that the catalog no longer wants get their own bytes back.
+void remove_unwanted(const Wanted& wanted, Threads threads) {
+  for (u32 index = 0; index < runtime.patcher.count(); ++index) {
+    if (runtime.patcher.enabled(index) && !wanted.has(index)) {
+      runtime.patcher.uninstall(index, threads);
+    }
+  }
+}
+
+}  // namespace
+
+Region& region_at(u64 index) { return regions[index % patch::max_regions]; }
+
+void apply_regions(Threads threads) {
+  runtime.patcher.drop_vanished();
+  Pass pass{threads, {}};
+  image::for_each_module(&visit_module, &pass);
+  remove_unwanted(pass.wanted, threads);
+  runtime.regions.store(pass.wanted.count());
+  if (pass.wanted.count() != 0) {
+    protect_thread();
+  }
+}
+
+bool protect_now(u64 entry, u64 code_hash, Threads threads) {
+  image::Module module;
+  Wanted wanted;
+  if (!image::find_module(entry, module) ||
+      protect(module, module.offset_of(entry), code_hash, nullptr, threads, wanted) != nullptr) {
+    return false;
+  }
+  runtime.regions.fetch_add(1);
+  return true;
+}
+
+const char* refusal_of(u64 catalog_id) {
+  for (const Refused& known : refused) {
+    if (known.catalog_id == catalog_id) {
+      return known.reason;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace selfheal::runtime

@@ -1,0 +1,44 @@
+// The regions of this process: what of the catalog, and of the `region` option, is loaded here, and
+// under which index its entry was patched.
+//
+// Changed by one thread at a time (under runtime.changing); read from region entry and from signal
+// handlers without a lock: a cell is filled before a stub with its index can be reached.
+#pragma once
+
+#include "lib/base/record.h"
+#include "lib/base/types.h"
+#include "lib/image/module.h"
+#include "lib/patch/patcher.h"
+#include "lib/store/catalog.h"
+
+namespace selfheal::runtime {
+
+struct Region {
+  u64 entry;  // run-time address
+  FunctionRef function;
+  RecordModule module;
+  u64 catalog_id;  // 0: named by the `region` option only
+  store::Policy policy;
+  bool value_set;
+  bool error_set;
+  bool unprotected_noted;  // its undo log overflowed once; said so
+  i32 error_number;
+  u64 value;
+};
+
+// The region a stub's index stands for; only for indices that the patcher handed out.
+Region& region_at(u64 index);
+
+// Brings the patches in line with runtime.store.catalog and the options for the modules loaded now:
+// adds what is new, takes out what was disabled or forgotten. Starts the engine when there is
+// anything to run. Under runtime.changing.
+void apply_regions(patch::Threads threads);
+
+// Patches the function at `entry`, which a fault was just blamed on, without the catalog
+// (mode=eager). Under runtime.changing.
+bool protect_now(u64 entry, u64 code_hash, patch::Threads threads);
+
+// Why the region of catalog entry `id` could not be patched here; nullptr: it was, or is not loaded.
+const char* refusal_of(u64 catalog_id);
+
+}  // namespace selfheal::runtime

@@ -1,0 +1,30 @@
+#include "lib/runtime/stack_bounds.h"
+
+#include <initializer_list>
+
+namespace selfheal::runtime {
+namespace {
+
+constexpr u64 largest_stack = 1ULL << 30;
+constexpr u64 unknown_stack_window = 16 * 1024;
+
+constinit u64 main_stack_end = 0;
+
+}  // namespace
+
+void learn_main_stack(const char* const* environment) {
+  // The environment's pointers lie above the first frame, on the same mapping.
+  main_stack_end = page_up(address_of(environment));
+}
+
+recover::StackBounds stack_bounds(u64 sp) {
+  const u64 thread_pointer = address_of(__builtin_thread_pointer());
+  for (const u64 end : {main_stack_end, thread_pointer}) {
+    if (sp < end && end - sp < largest_stack) {
+      return {sp, end};
+    }
+  }
+  return {sp, sp + unknown_stack_window};
+}
+
+}  // namespace selfheal::runtime

@@ -1,0 +1,86 @@
+// Where everything begins: our constructor, which -z initfirst runs before every other one's.
+//
+// The order matters. Options and store first, because they decide whether there is anything to do;
+// then the probes, so that a fault in what follows is recorded, too; then promotion of what earlier
+// runs left in the journal; then the patches. Nothing of this fails the program: each step that does
+// not work leaves the later ones out and says so once.
+#include <elf.h>
+#include <sys/auxv.h>
+
+#include "lib/image/module.h"
+#include "lib/runtime/fault_path.h"
+#include "lib/runtime/live.h"
+#include "lib/runtime/messages.h"
+#include "lib/runtime/region_entry.h"
+#include "lib/runtime/runtime.h"
+#include "lib/runtime/stack_bounds.h"
+#include "lib/store/location.h"
+#include "probes/hooks.h"
+
+namespace selfheal::runtime {
+namespace {
+
+void complain(void*, const char* text) { say(text); }
+
+bool open_store(const char* const* environment) {
+  store::Error error;
+  store::Location location{};
+  store::OpenRequest request{};
+  if (store::locate(environment, runtime.options.store, location, error)) {
+    request.path = location.path;
+    if (store::open_store(request, runtime.store, error)) {
+      return true;
+    }
+  }
+  say(error.c_str());
+  return false;
+}
+
+bool install_probes() {
+  probes::Hooks hooks;
+  hooks.thread_fault = &on_thread_fault;
+  hooks.fault = &on_fault;
+  hooks.prepare = &on_prepare;
+  hooks.commit = &on_commit;
+  hooks.thread_started = &on_thread_started;
+  hooks.thread_ending = &on_thread_ending;
+  hooks.progress = &on_progress;
+  hooks.fork_child = &on_fork_child;
+  return probes::install(hooks) && probes::watch_traps();
+}
+
+void original_bytes(u64 address, u8* buffer, u64 size) {
+  runtime.patcher.original_bytes(address, buffer, size);
+}
+
+void start(const char* const* environment) {
+  // A privileged program must not be steered by its caller's environment (DESIGN.md, invariant 6).
+  if (getauxval(AT_SECURE) != 0) {
+    return;
+  }
+  options::apply_environment(environment, runtime.options, {&complain, nullptr});
+  if (runtime.options.mode == options::Mode::off) {
+    return;
+  }
+  choose_outputs(environment);
+  learn_main_stack(environment);
+  if (!open_store(environment)) {
+    return;
+  }
+  image::set_original_bytes_hook(&original_bytes);
+  runtime.patcher.start(enter_target_offset());
+  if (!install_probes()) {
+    say("no memory for the alternate signal stack; faults are not recorded");
+    return;
+  }
+  runtime.active = true;
+  protect_at_start();
+  probes::watch_generation(runtime.store.journal.news());
+}
+
+__attribute__((constructor)) void construct(int, char**, char** environment) {
+  start(environment);
+}
+
+}  // namespace
+}  // namespace selfheal::runtime
