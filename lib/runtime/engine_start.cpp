@@ -1,13 +1,16 @@
 #include "lib/runtime/engine_start.h"
 
 #include <dlfcn.h>
+#include <sys/syscall.h>
 
+#include "emulator/actions.h"
 #include "emulator/engine.h"
 #include "emulator/models.h"
 #include "lib/image/module.h"
 #include "lib/runtime/messages.h"
 #include "lib/runtime/region_entry.h"
 #include "lib/runtime/runtime.h"
+#include "probes/sandbox.h"
 
 namespace selfheal::runtime {
 namespace {
@@ -19,6 +22,36 @@ constexpr u64 block_memory_size = 256 * mebibyte;
 
 void original_bytes(u64 address, u8* buffer, u64 size) {
   runtime.patcher.original_bytes(address, buffer, size);
+}
+
+// Only text of loaded modules is interpreted; the rest (JIT code) runs natively.
+emulator::CodeKind code_kind(u64 address) {
+  return image::executable(address) ? emulator::CodeKind::stable : emulator::CodeKind::none;
+}
+
+u64 find_function(const char* name) { return address_of(dlsym(RTLD_DEFAULT, name)); }
+
+bool same_module(u64 a, u64 b) {
+  image::Module module;
+  return image::locate_module(a, module) && b - module.start < module.end - module.start;
+}
+
+// For compensations: a call that the guest did not make itself must not get the process killed.
+bool may_call(long number) {
+  using probes::Call;
+  if (probes::no_filter_seen()) {
+    return true;
+  }
+  switch (number) {
+    case SYS_close: return probes::allowed(Call::close);
+    case SYS_munmap: return probes::allowed(Call::munmap);
+    case SYS_mprotect: return probes::allowed(Call::mprotect);
+    case SYS_futex: return probes::allowed(Call::futex);
+    case SYS_rt_sigprocmask: return probes::allowed(Call::rt_sigprocmask);
+    case SYS_rt_sigaction: return probes::allowed(Call::rt_sigaction);
+    case SYS_sigaltstack: return probes::allowed(Call::sigaltstack);
+    default: return false;
+  }
 }
 
 bool fill_own_text(emulator::Config& config) {
@@ -48,7 +81,7 @@ bool start_engine() {
   }
   emulator::Config config{};
   config.original_bytes = &original_bytes;
-  config.executable = &image::executable;
+  config.code_kind = &code_kind;
   config.code_size = code_memory_size;
   config.block_memory = block_memory_size;
   config.instruction_budget = runtime.options.instruction_budget;
@@ -59,6 +92,8 @@ bool start_engine() {
     say("the engine cannot start here, faults are only recorded: ", why);
     return false;
   }
+  emulator::set_may_call(&may_call);
+  emulator::resolve_models({&find_function, &same_module});
   return true;
 }
 

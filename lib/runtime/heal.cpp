@@ -94,8 +94,6 @@ void return_to_caller(Thread& thread, u64 value) {
   thread.guest.gpr[rsp] = thread.entry_sp + sizeof(u64);
   thread.guest.gpr[rax] = value;
   thread.guest.rflags &= ~direction_flag;
-  asm volatile("fnclex\n\temms\n\tfldcw %0" : : "m"(thread.checkpoint_x87_control));
-  asm volatile("ldmxcsr %0" : : "m"(thread.checkpoint_mxcsr));
 }
 
 void describe(const Thread& thread, const Region& region, HealRecord& record) {

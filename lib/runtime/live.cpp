@@ -7,6 +7,7 @@
 #include "lib/patch/module_watch.h"
 #include "lib/runtime/engine_start.h"
 #include "lib/runtime/fault_path.h"
+#include "lib/runtime/module_ranges.h"
 #include "lib/runtime/region_entry.h"
 #include "lib/runtime/regions.h"
 #include "lib/runtime/runtime.h"
@@ -82,6 +83,7 @@ bool wants_regions() {
 void apply(Threads threads) {
   if (wants_regions() && start_engine()) {
     watch_modules();
+    forget_vanished_modules();
     apply_regions(threads);
   }
 }

@@ -8,15 +8,16 @@
 //                                                         registers, for the fault path to record
 //
 // Between the two trampolines the guest's vector registers are live in the processor, so this file
-// is built with -mgeneral-regs-only. Only healing calls other code: what the guest had in caller-
-// saved registers is dead then.
+// is built with -mgeneral-regs-only, and keeps them around the few calls of code that is not.
 #include "lib/runtime/region_entry.h"
 
 #include "emulator/engine.h"
+#include "emulator/guard.h"
 #include "lib/patch/stubs.h"
 #include "lib/runtime/engine_start.h"
 #include "lib/runtime/heal.h"
 #include "lib/runtime/regions.h"
+#include "lib/runtime/runtime.h"
 
 namespace selfheal::runtime {
 namespace {
@@ -27,7 +28,8 @@ using emulator::Thread;
 using emulator::ThreadState;
 
 // Regions entered while this thread is in the engine, absent from it, or leaving it, run natively.
-constinit thread_local void (*enter_target)() = &selfheal_enter_native;
+using Entry = void (*)();
+constinit thread_local Entry enter_target = &selfheal_enter_native;
 
 void take_checkpoint(Thread& thread, const Region& region) {
   thread.guest.rip = region.entry;
@@ -38,7 +40,25 @@ void take_checkpoint(Thread& thread, const Region& region) {
   asm volatile("fnstcw %0" : "=m"(thread.checkpoint_x87_control));
 }
 
-void open_entry() { enter_target = pointer_to<void()>(emulator::enter_trampoline()); }
+// A fault that is not healed goes back to the processor with the guest's vector registers as they
+// were, so what decides about it must not cost them.
+bool heal_or_keep(Thread& thread, const Region& region, const emulator::Outcome& outcome) {
+  const emulator::VectorScope keep;
+  return heal(thread, region, outcome);
+}
+
+void note_overflow(Thread& thread, Region& region) {
+  const emulator::VectorScope keep;
+  note_unprotected(thread, region);
+}
+
+// What the caller may rely on besides its general registers (System V ABI, 3.2.1).
+void restore_float_control(const Thread& thread) {
+  asm volatile("fnclex\n\temms\n\tfldcw %0" : : "m"(thread.checkpoint_x87_control));
+  asm volatile("ldmxcsr %0" : : "m"(thread.checkpoint_mxcsr));
+}
+
+void open_entry() { enter_target = reinterpret_cast<Entry>(emulator::enter_trampoline()); }
 void close_entry() { enter_target = &selfheal_enter_native; }
 
 }  // namespace
@@ -49,7 +69,12 @@ i32 enter_target_offset() {
 
 void run_region() {
   Thread& thread = this_thread;
-  const Region& region = region_at(thread.region_index);
+  Region& region = region_at(thread.region_index);
+  const u64 entry = runtime.patcher.entry(static_cast<u32>(thread.region_index));
+  if (__atomic_load_n(&region.entry, __ATOMIC_ACQUIRE) != entry) {  // its cell is being filled
+    thread.guest.rip = runtime.patcher.native_path(static_cast<u32>(thread.region_index));
+    return;
+  }
   close_entry();
   take_checkpoint(thread, region);
   thread.state = ThreadState::running;
@@ -58,12 +83,14 @@ void run_region() {
   switch (outcome.stop) {
     case Stop::fault:
     case Stop::budget:
-      if (!heal(thread, region, outcome)) {
+      if (heal_or_keep(thread, region, outcome)) {
+        restore_float_control(thread);
+      } else {
         thread.log.commit();
       }
       break;
     case Stop::log_full:
-      note_unprotected(thread, region);
+      note_overflow(thread, region);
       thread.log.commit();
       break;
     case Stop::returned:
