@@ -1,9 +1,9 @@
 // The breaker: may a site be healed once more (DESIGN.md, invariant 7)?
 //
-// A healing server must not become an oracle: somebody who probes its memory makes one site fault at
-// many different addresses, an ordinary bug at few. And a site that faults without end is better
-// served by a restart. Both are judged on counts that all workers share (store/budget.h), so a fresh
-// worker does not mean a fresh budget.
+// A healing server must not become an oracle: somebody who probes its memory makes one site fault
+// at many different addresses, an ordinary bug at few. And a site that faults without end is better
+// served by a restart. Both are judged on counts that all workers share (store/budget.h), so a
+// fresh worker does not mean a fresh budget.
 #pragma once
 
 #include "lib/store/budget.h"

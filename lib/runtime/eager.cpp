@@ -1,8 +1,7 @@
 #include "lib/runtime/eager.h"
 
-#include <errno.h>
-
 #include <array>
+#include <errno.h>
 
 #include "lib/recover/return_value.h"
 #include "lib/runtime/heal_record.h"

@@ -29,7 +29,9 @@ emulator::CodeKind code_kind(u64 address) {
   return image::executable(address) ? emulator::CodeKind::stable : emulator::CodeKind::none;
 }
 
-u64 find_function(const char* name) { return address_of(dlsym(RTLD_DEFAULT, name)); }
+u64 find_function(const char* name) {
+  return address_of(dlsym(RTLD_DEFAULT, name));
+}
 
 bool same_module(u64 a, u64 b) {
   image::Module module;
@@ -43,14 +45,22 @@ bool may_call(long number) {
     return true;
   }
   switch (number) {
-    case SYS_close: return probes::allowed(Call::close);
-    case SYS_munmap: return probes::allowed(Call::munmap);
-    case SYS_mprotect: return probes::allowed(Call::mprotect);
-    case SYS_futex: return probes::allowed(Call::futex);
-    case SYS_rt_sigprocmask: return probes::allowed(Call::rt_sigprocmask);
-    case SYS_rt_sigaction: return probes::allowed(Call::rt_sigaction);
-    case SYS_sigaltstack: return probes::allowed(Call::sigaltstack);
-    default: return false;
+    case SYS_close:
+      return probes::allowed(Call::close);
+    case SYS_munmap:
+      return probes::allowed(Call::munmap);
+    case SYS_mprotect:
+      return probes::allowed(Call::mprotect);
+    case SYS_futex:
+      return probes::allowed(Call::futex);
+    case SYS_rt_sigprocmask:
+      return probes::allowed(Call::rt_sigprocmask);
+    case SYS_rt_sigaction:
+      return probes::allowed(Call::rt_sigaction);
+    case SYS_sigaltstack:
+      return probes::allowed(Call::sigaltstack);
+    default:
+      return false;
   }
 }
 

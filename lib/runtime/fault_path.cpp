@@ -1,9 +1,8 @@
 #include "lib/runtime/fault_path.h"
 
-#include <unistd.h>
-
 #include <array>
 #include <span>
+#include <unistd.h>
 
 #include "emulator/engine.h"
 #include "lib/recover/diagnose.h"
@@ -86,9 +85,12 @@ void diagnose(Diagnosis& diagnosis, const Fault& fault) {
 report::Kept write_down(const FaultRecord& record) {
   runtime.faults.fetch_add(1);
   switch (runtime.store.journal.record_fault(record)) {
-    case store::Recorded::yes: return report::Kept::recorded;
-    case store::Recorded::full: return report::Kept::journal_full;
-    case store::Recorded::not_mapped: break;
+    case store::Recorded::yes:
+      return report::Kept::recorded;
+    case store::Recorded::full:
+      return report::Kept::journal_full;
+    case store::Recorded::not_mapped:
+      break;
   }
   return report::Kept::no_journal;
 }
@@ -153,9 +155,8 @@ Verdict on_fault(const Fault& fault, SignalContext& signal) {
   }
   diagnose(*diagnosis, fault);
   finish(*diagnosis);
-  const bool recovered =
-      recover_eagerly(diagnosis->record,
-                      std::span(diagnosis->frames).first(diagnosis->frame_count), signal);
+  const bool recovered = recover_eagerly(
+      diagnosis->record, std::span(diagnosis->frames).first(diagnosis->frame_count), signal);
   diagnosis->taken.store(false);
   return recovered ? Verdict::resume : Verdict::die;
 }
@@ -170,7 +171,9 @@ void* on_prepare(const Fault& fault, SignalContext&) {
   return prepared;
 }
 
-void on_commit(void* token) { finish(*static_cast<Diagnosis*>(token)); }
+void on_commit(void* token) {
+  finish(*static_cast<Diagnosis*>(token));
+}
 
 void forget_prepared() {
   if (prepared != nullptr) {

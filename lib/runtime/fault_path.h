@@ -1,6 +1,6 @@
 // From a signal to a record: what the probes' hooks do. All of it runs in a signal handler, on the
-// thread's alternate stack; none of it allocates, locks or, until a report is printed, makes a system
-// call.
+// thread's alternate stack; none of it allocates, locks or, until a report is printed, makes a
+// system call.
 #pragma once
 
 #include "probes/hooks.h"

@@ -10,10 +10,9 @@
 // All other registers are the callee's to spoil (System V ABI, 3.2.1), so they need no care.
 #include "lib/runtime/heal.h"
 
+#include <array>
 #include <errno.h>
 #include <unistd.h>
-
-#include <array>
 
 #include "lib/recover/return_value.h"
 #include "lib/recover/unwind.h"
@@ -114,7 +113,9 @@ void describe(const Thread& thread, const Region& region, HealRecord& record) {
 
 }  // namespace
 
-void stamp_fault() { fault_stamp = monotonic_ns(); }
+void stamp_fault() {
+  fault_stamp = monotonic_ns();
+}
 
 bool heal(Thread& thread, const Region& region, const Outcome& outcome) {
   const u64 begin = take_stamp();

@@ -16,10 +16,12 @@ bool healable(FaultKind kind) {
     case FaultKind::illegal_instruction:
     case FaultKind::bus:
     case FaultKind::floating_point:
-    case FaultKind::stack_exhaustion: return true;
+    case FaultKind::stack_exhaustion:
+      return true;
     case FaultKind::none:
     case FaultKind::exec_violation:
-    case FaultKind::other_signal: return false;
+    case FaultKind::other_signal:
+      return false;
   }
   return false;
 }

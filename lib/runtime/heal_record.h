@@ -1,4 +1,5 @@
-// What healing with rollback and eager recovery have in common: which faults, and the journal entry.
+// What healing with rollback and eager recovery have in common: which faults, and the journal
+// entry.
 #pragma once
 
 #include "lib/base/record.h"

@@ -20,7 +20,9 @@ namespace {
 
 using patch::Threads;
 
-Threads threads_now() { return __libc_single_threaded != 0 ? Threads::one : Threads::many; }
+Threads threads_now() {
+  return __libc_single_threaded != 0 ? Threads::one : Threads::many;
+}
 
 // Held by the one thread that changes patches and catalog.
 class Changing {
@@ -71,7 +73,8 @@ void load_catalog() {
 // Once there are regions, what is loaded later has to be looked at, too.
 void watch_modules() {
   if (!runtime.watching && emulator::started()) {
-    runtime.watching = patch::watch_modules(&on_modules_changed) == patch::Refusal::none;
+    runtime.watching =
+        patch::watch_modules({&on_modules_unloading, &on_modules_changed}) == patch::Refusal::none;
   }
 }
 
@@ -106,14 +109,19 @@ void on_progress() {
     if (runtime.store.catalog.generation() != before) {
       apply(threads_now());
     }
-    runtime.patcher.upgrade_pending(threads_now());
+    runtime.patcher.upgrade_pending();
   }
   if (runtime.regions.load() != 0) {
     protect_thread();
   }
 }
 
+void on_modules_unloading() {
+  runtime.patcher.modules_unloading();
+}
+
 void on_modules_changed() {
+  runtime.patcher.modules_changed();
   if (const Changing changing; changing && may_change()) {
     apply(threads_now());
   }

@@ -13,8 +13,9 @@
 
 namespace selfheal::runtime {
 
-void on_progress();         // probes: a blocking call, and there is news
-void on_modules_changed();  // ld.so: after dlopen or dlclose, with the loader's lock held
+void on_progress();           // probes: a blocking call, and there is news
+void on_modules_unloading();  // ld.so, with its lock held: before modules are unmapped,
+void on_modules_changed();    // ld.so: after dlopen or dlclose, with the loader's lock held
 void on_thread_started();
 void on_thread_ending();
 void on_fork_child();

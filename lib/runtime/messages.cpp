@@ -68,9 +68,9 @@ void write_report(void*, const char* text, u64 size) {
     write_all(stderr_fd, text, size);
   }
   if (runtime.options.log_path[0] != '\0') {
-    const long fd = raw_syscall(SYS_openat, static_cast<u64>(AT_FDCWD),
-                                address_of(runtime.options.log_path),
-                                O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
+    const long fd =
+        raw_syscall(SYS_openat, static_cast<u64>(AT_FDCWD), address_of(runtime.options.log_path),
+                    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
     if (!syscall_failed(fd)) {
       write_all(static_cast<u64>(fd), text, size);
       raw_syscall(SYS_close, static_cast<u64>(fd));
@@ -87,13 +87,15 @@ void choose_outputs(const char* const* environment) {
   }
   using options::Report;
   const Report wanted = runtime.options.report;
-  err.usable = wanted == Report::always ||
-               (wanted == Report::automatic && (is_terminal() || named_by_run(environment, status)));
+  err.usable = wanted == Report::always || (wanted == Report::automatic &&
+                                            (is_terminal() || named_by_run(environment, status)));
   err.device = status.st_dev;
   err.inode = status.st_ino;
 }
 
-report::Sink report_sink() { return {&write_report, nullptr}; }
+report::Sink report_sink() {
+  return {&write_report, nullptr};
+}
 
 void say(const char* text, const char* more) {
   struct stat status {};

@@ -14,7 +14,9 @@ namespace {
 constexpr int at_cwd = -100;  // AT_FDCWD
 
 // The link map does not name the program itself.
-bool is_program(const image::Module& module) { return module.name[0] == '\0'; }
+bool is_program(const image::Module& module) {
+  return module.name[0] == '\0';
+}
 
 std::string_view file_name(const image::Module& module, char* buffer, u64 capacity) {
   std::string_view path = module.name;

@@ -6,9 +6,13 @@
 
 using selfheal::runtime::runtime;
 
-extern "C" const char* selfheal_version() { return SELFHEAL_VERSION; }
+extern "C" const char* selfheal_version() {
+  return SELFHEAL_VERSION;
+}
 
-extern "C" int selfheal_active() { return runtime.active ? 1 : 0; }
+extern "C" int selfheal_active() {
+  return runtime.active ? 1 : 0;
+}
 
 extern "C" int selfheal_get_statistics(selfheal_statistics* out) {
   if (out == nullptr || out->size < sizeof out->size) {

@@ -3,9 +3,11 @@
 //   stub ─jmp *%fs:enter_target─► enter trampoline ─► run_region ─► leave trampoline ─► guest.rip
 //                                                       │
 //             checkpoint ► emulator::run ► Stop         ├ returned, left …: commit, go on natively
-//                                                       └ fault: heal (heal.h), or commit and let the
-//                                                         processor raise it natively, with the true
-//                                                         registers, for the fault path to record
+//                                                       └ fault: heal (heal.h), or commit and let
+//                                                       the
+//                                                         processor raise it natively, with the
+//                                                         true registers, for the fault path to
+//                                                         record
 //
 // Between the two trampolines the guest's vector registers are live in the processor, so this file
 // is built with -mgeneral-regs-only, and keeps them around the few calls of code that is not.
@@ -58,8 +60,12 @@ void restore_float_control(const Thread& thread) {
   asm volatile("ldmxcsr %0" : : "m"(thread.checkpoint_mxcsr));
 }
 
-void open_entry() { enter_target = reinterpret_cast<Entry>(emulator::enter_trampoline()); }
-void close_entry() { enter_target = &selfheal_enter_native; }
+void open_entry() {
+  enter_target = reinterpret_cast<Entry>(emulator::enter_trampoline());
+}
+void close_entry() {
+  enter_target = &selfheal_enter_native;
+}
 
 }  // namespace
 
@@ -96,7 +102,9 @@ void run_region() {
     case Stop::returned:
     case Stop::left:
     case Stop::return_mismatch:
-    case Stop::unsupported: thread.log.commit(); break;
+    case Stop::unsupported:
+      thread.log.commit();
+      break;
   }
   thread.state = ThreadState::idle;
   open_entry();

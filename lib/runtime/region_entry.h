@@ -12,7 +12,8 @@ i32 enter_target_offset();
 void run_region();
 
 // Gives the calling thread its engine state, so that its calls of regions enter the engine; once is
-// enough, again is cheap. Maps memory, so not for signal handlers. False: they go on running natively.
+// enough, again is cheap. Maps memory, so not for signal handlers. False: they go on running
+// natively.
 bool protect_thread();
 
 // Takes it back at the thread's end.

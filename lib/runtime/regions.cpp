@@ -80,7 +80,8 @@ u32 gap_behind(const image::Module& module, const image::Function& function) {
   for (u64 gap = 0; gap < most; ++gap) {
     image::Function next{};
     if (!module.readable(function.end() + gap, 1) ||
-        (image::find_function(module, function.end() + gap, next) && next.start >= function.end())) {
+        (image::find_function(module, function.end() + gap, next) &&
+         next.start >= function.end())) {
       return static_cast<u32>(gap);
     }
   }
@@ -198,8 +199,11 @@ void protect_named(const image::Module& module, Pass& pass) {
     u64 offset = 0;
     const char* problem = nullptr;
     switch (find_named(module, runtime.options.region.items[i], offset)) {
-      case NamedRegion::elsewhere: continue;
-      case NamedRegion::unknown: problem = "no such function"; break;
+      case NamedRegion::elsewhere:
+        continue;
+      case NamedRegion::unknown:
+        problem = "no such function";
+        break;
       case NamedRegion::found:
         problem = protect(module, offset, 0, nullptr, pass.threads, pass.wanted);
         break;
@@ -230,10 +234,11 @@ void remove_unwanted(const Wanted& wanted, Threads threads) {
 
 }  // namespace
 
-Region& region_at(u64 index) { return regions[index % patch::max_regions]; }
+Region& region_at(u64 index) {
+  return regions[index % patch::max_regions];
+}
 
 void apply_regions(Threads threads) {
-  runtime.patcher.drop_vanished();
   Pass pass{threads, {}};
   image::for_each_module(&visit_module, &pass);
   remove_unwanted(pass.wanted, threads);

@@ -38,7 +38,8 @@ void apply_regions(patch::Threads threads);
 // (mode=eager). Under runtime.changing.
 bool protect_now(u64 entry, u64 code_hash, patch::Threads threads);
 
-// Why the region of catalog entry `id` could not be patched here; nullptr: it was, or is not loaded.
+// Why the region of catalog entry `id` could not be patched here; nullptr: it was, or is not
+// loaded.
 const char* refusal_of(u64 catalog_id);
 
 }  // namespace selfheal::runtime

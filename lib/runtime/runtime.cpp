@@ -17,8 +17,12 @@ u64 read_clock(clockid_t clock) {
 
 constinit Runtime runtime;
 
-u64 monotonic_ns() { return read_clock(CLOCK_MONOTONIC); }
+u64 monotonic_ns() {
+  return read_clock(CLOCK_MONOTONIC);
+}
 
-u64 realtime_ns() { return read_clock(CLOCK_REALTIME); }
+u64 realtime_ns() {
+  return read_clock(CLOCK_REALTIME);
+}
 
 }  // namespace selfheal::runtime

@@ -7,8 +7,8 @@ namespace selfheal::runtime {
 
 // Bounds for a walk that starts at `sp` on the calling thread, without a system call. glibc puts a
 // thread's control block (the thread pointer) at the top of its stack, also of one the program
-// brought itself; the main thread's stack ends at what ld.so was started on. A stack that is neither
-// (makecontext, a coroutine) gets a small window: what lies beyond may not be mapped.
+// brought itself; the main thread's stack ends at what ld.so was started on. A stack that is
+// neither (makecontext, a coroutine) gets a small window: what lies beyond may not be mapped.
 recover::StackBounds stack_bounds(u64 sp);
 
 // Remembers where the main thread's stack ends. In the constructor.

@@ -2,8 +2,8 @@
 //
 // The order matters. Options and store first, because they decide whether there is anything to do;
 // then the probes, so that a fault in what follows is recorded, too; then promotion of what earlier
-// runs left in the journal; then the patches. Nothing of this fails the program: each step that does
-// not work leaves the later ones out and says so once.
+// runs left in the journal; then the patches. Nothing of this fails the program: each step that
+// does not work leaves the later ones out and says so once.
 #include <elf.h>
 #include <sys/auxv.h>
 
@@ -20,7 +20,9 @@
 namespace selfheal::runtime {
 namespace {
 
-void complain(void*, const char* text) { say(text); }
+void complain(void*, const char* text) {
+  say(text);
+}
 
 bool open_store(const char* const* environment) {
   store::Error error;
@@ -49,8 +51,8 @@ bool install_probes() {
   return probes::install(hooks) && probes::watch_traps();
 }
 
-void original_bytes(u64 address, u8* buffer, u64 size) {
-  runtime.patcher.original_bytes(address, buffer, size);
+void restore_originals(u64 address, u8* buffer, u64 size) {
+  runtime.patcher.restore_originals(address, buffer, size);
 }
 
 void start(const char* const* environment) {
@@ -67,7 +69,7 @@ void start(const char* const* environment) {
   if (!open_store(environment)) {
     return;
   }
-  image::set_original_bytes_hook(&original_bytes);
+  image::set_original_bytes_hook(&restore_originals);
   runtime.patcher.start(enter_target_offset());
   if (!install_probes()) {
     say("no memory for the alternate signal stack; faults are not recorded");

@@ -51,6 +51,9 @@ inline constexpr const char* history_name = "history";
 inline constexpr const char* old_history_name = "history.1";
 inline constexpr const char* lock_name = "lock";
 
+// A healing server needs its promoter only when slots run low.
+inline constexpr u64 heals_a_news = 128;
+
 enum class SlotState : u8 { free = 0, reserved = 1, sealed = 2 };
 enum class RecordKind : u8 { none = 0, fault = 1, heal = 2 };
 
@@ -66,13 +69,13 @@ struct JournalHeader {
   u64 checksum;  // XXH64 of the 56 bytes before
 
   u64 next;            // ticket counter: the number of the next record
-  u64 faults_sealed;   // faults ever sealed: a live process compares this one word
+  u64 faults_sealed;   // faults ever sealed
   u64 heals_sealed;    // heals ever sealed
   u64 generation;      // the catalog's newest generation, bumped by the promoter
   u64 dropped_faults;  // records lost because the journal was full
   u64 dropped_heals;
   u64 heals_archived;  // heals taken out by the promoter
-  u64 reserved;
+  u64 news;            // changes with every fault, every new generation, and now and then a heal
   u8 rest[header_size - 128];
 };
 

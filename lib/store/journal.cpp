@@ -147,6 +147,7 @@ bool Journal::release(u32 index, u64 seen) {
 void Journal::set_generation(u64 generation) {
   if (writable_) {
     __atomic_store_n(&header_->generation, generation, __ATOMIC_RELEASE);
+    add(header_->news, 1);
   }
 }
 

@@ -58,6 +58,10 @@ class Journal {
   u64 faults_sealed() const;
   u64 generation() const;
 
+  // The word to watch: it changes when there may be something to promote or a new catalog to load.
+  // Stays mapped as long as the process lives; nullptr without a journal.
+  const u64* news() const { return mapped() ? &header_->news : nullptr; }
+
   u64 heals_sealed() const;
   u64 heals_archived() const;
   u64 dropped_faults() const;

@@ -52,7 +52,11 @@ Recorded Journal::record(RecordKind kind, const void* payload, u32 size, u32 pid
     add(fault ? header_->dropped_faults : header_->dropped_heals, 1);
     return Recorded::full;
   }
-  __atomic_fetch_add(fault ? &header_->faults_sealed : &header_->heals_sealed, 1, __ATOMIC_RELEASE);
+  const u64 before = __atomic_fetch_add(fault ? &header_->faults_sealed : &header_->heals_sealed, 1,
+                                        __ATOMIC_RELEASE);
+  if (fault || before % heals_a_news == 0) {
+    __atomic_fetch_add(&header_->news, 1, __ATOMIC_RELEASE);
+  }
   return Recorded::yes;
 }
 
