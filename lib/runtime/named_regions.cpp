@@ -26,7 +26,8 @@ std::string_view file_name(const image::Module& module, char* buffer, u64 capaci
     path = syscall_failed(size) ? "" : std::string_view(buffer, static_cast<u64>(size));
   }
   const u64 slash = path.rfind('/');
-  return slash == std::string_view::npos ? path : path.substr(slash + 1);
+  path.remove_prefix(slash == std::string_view::npos ? 0 : slash + 1);  // substr may throw
+  return path;
 }
 
 constinit u64 complained = 0;
