@@ -40,6 +40,7 @@ void count(const HealRecord& heal, Evidence& evidence) {
     case HealOutcome::left_to_die:
       ++evidence.left_to_die;
       return;
+    case HealOutcome::unprotected:
     case HealOutcome::none:
       return;
   }
