@@ -16,24 +16,24 @@ constinit const u64 never_changes = 0;
 extern "C" {
 __attribute__((visibility("hidden"))) constinit const u64* selfheal_generation_word =
     &never_changes;
-__attribute__((visibility("hidden"))) constinit u64 selfheal_seen_generation = 0;
 
 __attribute__((visibility("hidden"))) void selfheal_look_at_generation() {
   const u64 now = __atomic_load_n(__atomic_load_n(&selfheal_generation_word, __ATOMIC_ACQUIRE),
                                   __ATOMIC_ACQUIRE);
-  // One thread a value; the others go on.
-  if (__atomic_exchange_n(&selfheal_seen_generation, now, __ATOMIC_ACQ_REL) != now &&
-      hooks().progress != nullptr && !in_vfork_child()) {
-    const int kept = errno;
-    hooks().progress();
-    errno = kept;
+  if (in_vfork_child()) {
+    return;
   }
+  const int kept = errno;
+  if (hooks().progress == nullptr || hooks().progress()) {
+    this_thread().seen = now;
+  }
+  errno = kept;
 }
 }
 
 void note_blocking_call() {
   ++this_thread().progress;
-  if (*selfheal_generation_word != selfheal_seen_generation) {
+  if (*selfheal_generation_word != this_thread().seen) {
     selfheal_look_at_generation();
   }
 }
@@ -42,7 +42,7 @@ void watch_generation(const u64* word) {
   if (word == nullptr) {
     word = &never_changes;
   }
-  __atomic_store_n(&selfheal_seen_generation, *word, __ATOMIC_RELAXED);
+  this_thread().seen = *word;
   __atomic_store_n(&selfheal_generation_word, word, __ATOMIC_RELEASE);
 }
 

@@ -3,7 +3,7 @@
    Each wrapper leaves every argument (on the stack too: execl is variadic) and the caller's frame
    as they are and jumps to the next definition: cancellation, errno and unwinding are libc's own.
 
-       accept:  ++thread.progress; if (*generation_word != seen_generation) look(); jmp *next
+       accept:  ++thread.progress; if (*generation_word != thread.seen) look(); jmp *next
        execve:  before_exec(arguments); jmp *next
 
    A `next` slot starts out at a stub that looks the definition up: nothing depends on who is
@@ -63,9 +63,9 @@ selfheal_next_\name: .quad .Lstub_\name
         endbr64
         movq selfheal_probe_thread@gottpoff(%rip), %r11
         incq %fs:THREAD_PROGRESS(%r11)
+        movq %fs:THREAD_SEEN(%r11), %r10
         movq selfheal_generation_word(%rip), %r11
-        movq (%r11), %r11
-        cmpq selfheal_seen_generation(%rip), %r11
+        cmpq (%r11), %r10
         jne 1f
         jmpq *selfheal_next_\name(%rip)
 1:      PUSH_ARGUMENTS

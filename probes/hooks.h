@@ -60,8 +60,9 @@ struct Hooks {
   void (*thread_ending)() = nullptr;
 
   // A blocking call is about to be made by this thread and the word given to `watch_generation` has
-  // a value not seen before by this process. Called once a value, in ordinary context.
-  void (*progress)() = nullptr;
+  // a value this thread has not acted upon. True: it has now; false: ask again at the next call.
+  // Ordinary context.
+  bool (*progress)() = nullptr;
 
   // In a child, before fork returns. Not called for vfork.
   void (*fork_child)() = nullptr;
@@ -79,7 +80,8 @@ bool install(const Hooks& hooks);
 // From now on SIGTRAP is ours as well (entry patches by int3), and stripped from masks.
 bool watch_traps();
 
-// Blocking calls load this word and compare it with the last value seen: one load and one branch.
+// Blocking calls load this word and compare it with the value their thread acted upon: two loads
+// and one branch. The calling thread has seen the present value; others, and new ones, have not.
 // The word must stay readable for ever. Null: stop watching.
 void watch_generation(const u64* word);
 

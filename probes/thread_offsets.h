@@ -4,3 +4,4 @@
 #define THREAD_PROGRESS 0
 #define THREAD_GUARD 8
 #define THREAD_VFORK_DEPTH 16
+#define THREAD_SEEN 24

@@ -18,10 +18,11 @@ struct HandlerRun {
 };
 
 struct Thread {
-  // Offsets of the first three are known to forwards.S and resume.S.
+  // Offsets of the first four are known to forwards.S and resume.S.
   u64 progress = 0;     // blocking calls made
   u64 guard = 0;        // stack pointer of the innermost guarded call; 0: none
   u64 vfork_depth = 0;  // > 0: we are a vfork child
+  u64 seen = 0;         // value of the generation word that was acted upon
   u64 own_stack = 0;    // low end of our alternate stack; 0: none
   u64 blocked = 0;      // handled signals the application believes to be blocked
   u64 deferred = 0;     // those of them sent since, which therefore are blocked in the kernel
@@ -45,6 +46,7 @@ struct Thread {
 static_assert(offsetof(Thread, progress) == 0);
 static_assert(offsetof(Thread, guard) == 8);
 static_assert(offsetof(Thread, vfork_depth) == 16);
+static_assert(offsetof(Thread, seen) == 24);
 
 // The C name is for assembly.
 extern "C" constinit thread_local Thread selfheal_probe_thread

@@ -1,6 +1,7 @@
 // The parser: text to Options. See options.h.
 #include "lib/options/options.h"
 
+#include "lib/base/view.h"
 #include "lib/options/suggest.h"
 #include "lib/options/words.h"
 
@@ -86,15 +87,15 @@ bool parse_region(std::string_view value, RegionOption& out) {
   const std::size_t plus = value.rfind("+0x");
   const std::size_t bang = value.find('!');
   if (bang != std::string_view::npos) {
-    const std::string_view function = value.substr(bang + 1);
+    const std::string_view function = tail(value, bang + 1);
     if (function.empty() || !copy(function, region.function, sizeof region.function)) {
       return false;
     }
   } else if (plus == std::string_view::npos ||
-             !parse_number(value.substr(plus + 1), region.offset)) {
+             !parse_number(tail(value, plus + 1), region.offset)) {
     return false;
   }
-  const std::string_view module = value.substr(0, bang != std::string_view::npos ? bang : plus);
+  const std::string_view module = head(value, bang != std::string_view::npos ? bang : plus);
   if (module.empty() || !copy(module, region.module, sizeof region.module)) {
     return false;
   }
@@ -173,7 +174,7 @@ const OptionInfo& nearest(std::string_view name) {
 
 // What people wrote, printable: it may come from anywhere and goes to a terminal.
 Text& quote(Text& out, std::string_view text) {
-  for (const char c : text.substr(0, 80)) {
+  for (const char c : head(text, 80)) {
     out << (c < ' ' || c > '~' ? '?' : c);
   }
   return text.size() > 80 ? out << "..." : out;
@@ -278,8 +279,8 @@ void apply(std::string_view text, Source source, Options& options, Complaints co
       continue;
     }
     const std::string_view value =
-        equals == std::string_view::npos ? std::string_view() : item.substr(equals + 1);
-    apply_setting(item.substr(0, equals), value, source, options, complaints, reported);
+        equals == std::string_view::npos ? std::string_view() : tail(item, equals + 1);
+    apply_setting(head(item, equals), value, source, options, complaints, reported);
   }
 }
 
@@ -288,7 +289,7 @@ void apply_environment(const char* const* environment, Options& options, Complai
   for (; environment != nullptr && *environment != nullptr; ++environment) {
     const std::string_view variable = *environment;
     if (variable.starts_with(prefix)) {
-      apply(variable.substr(prefix.size()), Source::environment, options, complaints);
+      apply(tail(variable, prefix.size()), Source::environment, options, complaints);
       return;
     }
   }

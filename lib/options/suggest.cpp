@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <array>
 
+#include "lib/base/view.h"
+
 namespace selfheal::options {
 
 unsigned edit_distance(std::string_view a, std::string_view b) {
   constexpr unsigned longest = 63;
-  a = a.substr(0, longest);
-  b = b.substr(0, longest);
+  a = head(a, longest);
+  b = head(b, longest);
   using Row = std::array<unsigned, longest + 1>;
   // Three rows of the table: a swap looks back two.
   Row rows[3] = {};

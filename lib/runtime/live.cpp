@@ -98,22 +98,28 @@ bool in_engine() {
 
 }  // namespace
 
-void on_progress() {
-  if (in_engine() || probes::in_vfork_child() || !may_change()) {
-    return;
+bool on_progress() {
+  if (in_engine()) {
+    return false;
   }
-  if (const Changing changing; changing) {
-    promote_if_ours();
-    const u64 before = runtime.store.catalog.generation();
-    load_catalog();
-    if (runtime.store.catalog.generation() != before) {
-      apply(threads_now());
-    }
-    runtime.patcher.upgrade_pending();
+  if (!may_change()) {
+    return true;
   }
+  const Changing changing;
+  if (!changing) {
+    return false;
+  }
+  promote_if_ours();
+  const u64 before = runtime.store.catalog.generation();
+  load_catalog();
+  if (runtime.store.catalog.generation() != before) {
+    apply(threads_now());
+  }
+  const bool settled = runtime.patcher.upgrade_pending() == 0;
   if (runtime.regions.load() != 0) {
     protect_thread();
   }
+  return settled && !store::catalog_is_stale(runtime.store);
 }
 
 void on_modules_unloading() {

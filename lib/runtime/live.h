@@ -13,7 +13,7 @@
 
 namespace selfheal::runtime {
 
-void on_progress();           // probes: a blocking call, and there is news
+bool on_progress();           // probes: a blocking call, and there is news; false: ask again
 void on_modules_unloading();  // ld.so, with its lock held: before modules are unmapped,
 void on_modules_changed();    // ld.so: after dlopen or dlclose, with the loader's lock held
 void on_thread_started();

@@ -112,7 +112,10 @@ __attribute__((constructor)) void start(int, char**, char** environment) {
   hooks.commit = commit;
   hooks.thread_started = [] { count(events->threads_started); };
   hooks.thread_ending = [] { count(events->threads_ended); };
-  hooks.progress = [] { count(events->progress); };
+  hooks.progress = [] {
+    count(events->progress);
+    return true;
+  };
   hooks.fork_child = [] { count(events->fork_children); };
   hooks.filter_installed = [] {
     count(events->filters);
