@@ -34,6 +34,23 @@ bool check(Thread& t, u64 address, Access access) {
   return false;
 }
 
+// Reads an element as the processor would, for its fault.
+void touch(u64 address, u64 size) {
+  switch (size) {
+    case 1:
+      raw_load<u8>(address);
+      return;
+    case 2:
+      raw_load<u16>(address);
+      return;
+    case 4:
+      raw_load<u32>(address);
+      return;
+    default:
+      raw_load<u64>(address);
+  }
+}
+
 bool check_operands(Thread& t, const ThunkOp& thunk, u64 source) {
   const u64 destination = t.guest.gpr[rdi];
   if (thunk.compares) {  // cmps looks at its second operand first
@@ -55,8 +72,7 @@ bool run_chunk(Thread& t, const Op& op, u64 n, u64 count, u64 source_base, bool 
   if (thunk.store == StoreKind::string) {
     if (thunk.reads_source) {
       // The source's fault comes before the destination's, so also before that of the log.
-      raw_load<u8>(source);
-      raw_load<u8>(source + thunk.size - 1);
+      touch(source, thunk.size);
     }
     const u64 bytes = n * thunk.size;
     const u64 destination = t.guest.gpr[rdi];

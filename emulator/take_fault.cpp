@@ -90,11 +90,15 @@ void keep_progress(Thread& t, const ThunkOp& thunk, const ucontext_t& c) {
   }
 }
 
-// maskmov names its whole operand, not the first byte that is stored.
+// A masked store's fault names its whole operand, not the first byte that is stored.
 void set_masked_address(Thread& t, const Op& op) {
-  if (op.thunk->store == StoreKind::at_rdi &&
-      page_down(t.guest.gpr[rdi]) == page_down(t.fault.address)) {
-    t.fault.address = t.guest.gpr[rdi];
+  const StoreKind kind = op.thunk->store;
+  if (kind != StoreKind::at_rdi && kind != StoreKind::masked) {
+    return;
+  }
+  const u64 operand = kind == StoreKind::at_rdi ? t.guest.gpr[rdi] : effective(t, op);
+  if (page_down(operand) == page_down(t.fault.address)) {
+    t.fault.address = operand;
   }
 }
 

@@ -30,8 +30,10 @@ struct Session {
 
 extern Session session;
 
+inline constexpr u64 default_budget = 20'000'000;
+
 // Starts the engine and attaches this thread; handles the processor's signals. Once.
-void start(u64 budget = 0);
+void start(u64 budget = default_budget);
 
 // Budget, code kind: what the tests vary.
 void set_code_kind(CodeKind (*kind)(u64));

@@ -25,6 +25,7 @@ int main(int argc, char** argv) {
   u64 different = 0;
   u64 unsupported = 0;
   u64 counted = 0;
+  std::map<std::string, u64> reasons;
   const auto begin = std::chrono::steady_clock::now();
   for (u64 i = 0; i < instances; ++i) {
     if (only != ~u64{0}) {
@@ -45,6 +46,7 @@ int main(int argc, char** argv) {
         break;
       case Verdict::unsupported:
         ++unsupported;
+        ++reasons[harness.last_reason()];
         break;
       case Verdict::different:
         ++different;
@@ -63,5 +65,9 @@ int main(int argc, char** argv) {
   std::printf("%llu instances, %llu different, %llu unsupported, %.1f s\n",
               static_cast<unsigned long long>(counted), static_cast<unsigned long long>(different),
               static_cast<unsigned long long>(unsupported), took.count());
+  for (const auto& [reason, count] : reasons) {
+    std::printf("  unsupported: %s: %llu\n", reason.c_str(),
+                static_cast<unsigned long long>(count));
+  }
   return different == 0 ? 0 : 1;
 }

@@ -8,6 +8,11 @@ namespace {
 bool writes_stack_pointer(const ZydisDecodedInstruction& in, const ZydisDecodedOperand* operands) {
   for (unsigned i = 0; i < in.operand_count_visible; ++i) {
     const auto& o = operands[i];
+    if (o.type == ZYDIS_OPERAND_TYPE_MEMORY &&
+        (o.mem.base == ZYDIS_REGISTER_RSP || o.mem.base == ZYDIS_REGISTER_ESP) &&
+        o.mem.index != ZYDIS_REGISTER_NONE) {
+      return true;  // may reach the frames of the harness
+    }
     if (o.type == ZYDIS_OPERAND_TYPE_REGISTER &&
         (o.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0 &&
         (ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, o.reg.value) ==

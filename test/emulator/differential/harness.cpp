@@ -93,6 +93,10 @@ Harness::Harness() : place_(code_base) {
   map(code_base, code_size, PROT_READ | PROT_WRITE | PROT_EXEC);
 }
 
+const char* Harness::last_reason() const {
+  return host::session.outcome.reason;
+}
+
 void Harness::put(std::span<const u8> code) {
   if (place_ + code.size() + 32 > code_base + code_size) {
     std::fprintf(stderr, "no room for more snippets\n");

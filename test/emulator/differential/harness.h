@@ -16,6 +16,8 @@ class Harness {
 
   // Where the next snippet will be placed: an operand relative to rip can be aimed with it.
   u64 next_place() const { return place_; }
+  // Why the engine declined the last one.
+  const char* last_reason() const;
   // Runs `code` from `start` with `data` in the data pages. `report` says what differs.
   Verdict compare(std::span<const u8> code, const State& start, std::span<const u8> data,
                   std::string& report);

@@ -31,6 +31,7 @@ struct FaultSeen {
   u64 rip = 0;         // relative to the snippet
   bool early = false;  // the engine saw a NULL access coming: which of several faults the processor
                        // would have raised is not told
+  bool two_operands = false;  // cmps: neither is the one which of two faults is told
 };
 
 struct Result {
