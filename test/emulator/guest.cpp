@@ -230,4 +230,12 @@ u64 guest_call(u64 (*f)(u64), u64 x) {
   return f(x) + 1;
 }
 
+u64 guest_fill(u64* words, u64 n) {
+  for (u64 i = 0; i < n; ++i) {
+    words[i] = i;
+    asm volatile("" ::: "memory");
+  }
+  return n;
+}
+
 }  // extern "C"

@@ -76,6 +76,15 @@ void reset_floating_point() {
   asm volatile("fninit\n\tldmxcsr %0" : : "m"(mxcsr));
 }
 
+bool is_compare_string(u64 rip) {
+  const u8* code = pointer_to<const u8>(rip);
+  while (*code == 0xf2 || *code == 0xf3 || *code == 0x66 || (*code & 0xf0) == 0x40 ||
+         *code == 0x2e || *code == 0x3e || *code == 0x26 || *code == 0x36 || *code == 0x65) {
+    ++code;
+  }
+  return (*code & 0xfe) == 0xa6;
+}
+
 // The one place snippets are called from, so that the stack is as deep both ways.
 [[gnu::noinline]] void enter(void (*f)()) {
   f();
@@ -139,6 +148,7 @@ bool Harness::collect_engine(const State& start, std::span<const u8> data, Resul
     std::memcpy(r.state.vectors, vectors, sizeof vectors);
     r.fault.any = true;
     r.fault.early = s.fault.kind == FaultKind::null_access && s.fault.signal == 0;
+    r.fault.two_operands = is_compare_string(s.fault.registers.rip);
     const bool memory = s.fault.kind == FaultKind::null_access && s.fault.signal == 0;
     r.fault.trap = s.fault.signal != 0                         ? s.fault.trap
                    : memory                                    ? 14

@@ -110,7 +110,8 @@ std::string differences(const Result& native, const Result& engine) {
   const bool memory_fault = native.fault.any && native.fault.trap >= 12 && native.fault.trap <= 14;
   if (engine.fault.early && memory_fault && native.fault.rip == engine.fault.rip) {
     const bool same =
-        native.fault.trap != 14 || native.fault.address >= null_page_end ||
+        native.fault.trap != 14 || engine.fault.two_operands ||
+        native.fault.address >= null_page_end ||
         (native.fault.address == engine.fault.address && native.fault.write == engine.fault.write);
     if (!same) {
       out += line("early address", native.fault.address, engine.fault.address);
