@@ -154,7 +154,7 @@ extern "C" __attribute__((visibility("hidden"))) Frame* selfheal_place_frame(Fra
 
 extern "C" __attribute__((visibility("hidden"))) void selfheal_on_signal(int number, Frame* frame) {
   const int kept = errno;
-  SignalContext signal{number, &frame->info, frame->context()};
+  SignalContext signal{number, &frame->info, frame->context(), kept};
   Disposition disposition{};
   Decision decision = synchronous(frame->info) ? on_exception(signal, disposition)
                                                : on_sent_signal(signal, disposition);
@@ -164,7 +164,7 @@ extern "C" __attribute__((visibility("hidden"))) void selfheal_on_signal(int num
     forget_pending();
     decision = ask_fault_hook(classify(*signal.info, *signal.context, this_thread().stack), signal);
   }
-  errno = kept;
+  errno = signal.error_number;
   if (decision == Decision::die) {
     die(signal);
   } else {

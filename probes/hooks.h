@@ -30,6 +30,7 @@ struct SignalContext {
   int signal;
   siginfo_t* info;
   ucontext_t* context;
+  int error_number = 0;  // errno it goes on with
 };
 
 enum class Verdict : u8 { die, resume };

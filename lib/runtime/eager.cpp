@@ -1,8 +1,6 @@
 #include "lib/runtime/eager.h"
 
 #include <array>
-#include <errno.h>
-
 #include "lib/recover/return_value.h"
 #include "lib/runtime/heal_record.h"
 #include "lib/runtime/live.h"
@@ -78,7 +76,7 @@ bool recover_eagerly(const FaultRecord& record, std::span<const Frame> frames,
   protect_blamed(record, frames);
   continue_at(frames[caller], value.value, *signal.context);
   if (value.error_number != 0) {
-    errno = value.error_number;
+    signal.error_number = value.error_number;
   }
   heal.duration_ns = monotonic_ns() - begin;
   runtime.heals.fetch_add(1);

@@ -1,5 +1,6 @@
 #include "lib/runtime/regions.h"
 
+#include "emulator/models.h"
 #include "lib/image/function.h"
 #include "lib/patch/standing.h"
 #include "lib/runtime/engine_start.h"
@@ -163,6 +164,9 @@ const char* protect(const image::Module& module, u64 offset, u64 recorded_hash,
   }
   if (problem == nullptr && !start_engine()) {
     problem = "the engine cannot run here";
+  }
+  if (problem == nullptr && emulator::find_model(target.function.start) != nullptr) {
+    problem = "the engine calls this function natively";  // through its patched entry, for ever
   }
   i32 index = -1;
   if (problem == nullptr) {

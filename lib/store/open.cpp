@@ -43,6 +43,8 @@ class Opener {
   bool open_journal();
   bool open_catalog();
   bool open_live();
+  template <typename Fill>
+  long make_file(const char* final_name, u32 mode, Fill fill);
   long make_journal();
   bool trusted(int fd, const FilePath& path, u32 forbidden_mode, FileStatus& status);
   bool refuse(const char* path, const char* what, const char* remedy) {
@@ -119,34 +121,39 @@ bool Opener::trusted(int fd, const FilePath& path, u32 forbidden_mode, FileStatu
 }
 
 // A complete file appears under its name at once, or somebody else's does: two starting processes
-// always agree on one.
+// always agree on one. `fill` makes the content of the new file, whose mode is `mode`.
+template <typename Fill>
+long Opener::make_file(const char* final_name, u32 mode, Fill fill) {
+  char name[32];
+  Text text(name, sizeof name);
+  (text << final_name << '.').decimal(static_cast<u64>(raw_syscall(SYS_getpid))) << ".new";
+  unlink_in(directory_.get(), name);  // of a process that had our number and died here
+  Descriptor file(open_at(directory_.get(), name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
+  if (!file.open()) {
+    return file.result();
+  }
+  long result = fill(file.get());
+  if (result == 0) {
+    result = link_in(directory_.get(), name, final_name);
+  }
+  unlink_in(directory_.get(), name);
+  return result == -EEXIST ? 0 : result;
+}
+
 long Opener::make_journal() {
   const u64 size = journal_size(request_.slot_count);
   if (!may_write(size)) {
     return -EFBIG;
   }
-  char name[32];
-  Text text(name, sizeof name);
-  (text << journal_name << '.').decimal(static_cast<u64>(raw_syscall(SYS_getpid))) << ".new";
-  unlink_in(directory_.get(), name);  // of a process that had our number and died here
-  Descriptor file(open_at(directory_.get(), name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
-  if (!file.open()) {
-    return file.result();
-  }
-  JournalHeader header = {};
-  Journal::format(&header, request_.slot_count, realtime_ns());
-  long result = reserve_space(file.get(), size);
-  if (result == 0) {
-    result = write_at(file.get(), &header, sizeof header, 0);
-  }
-  if (result == 0) {
-    result = sync_file(file.get());
-  }
-  if (result == 0) {
-    result = link_in(directory_.get(), name, journal_name);
-  }
-  unlink_in(directory_.get(), name);
-  return result == -EEXIST ? 0 : result;
+  return make_file(journal_name, 0600, [&](int file) {
+    JournalHeader header = {};
+    Journal::format(&header, request_.slot_count, realtime_ns());
+    long result = reserve_space(file, size);
+    if (result == 0) {
+      result = write_at(file, &header, sizeof header, 0);
+    }
+    return result == 0 ? sync_file(file) : result;
+  });
 }
 
 bool Opener::open_journal() {
@@ -214,10 +221,8 @@ bool Opener::open_live() {
   const FilePath path(store_.path, live_name);
   Descriptor file(open_at(directory_.get(), live_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
   if (file.result() == -ENOENT && may_make()) {
-    Descriptor made(open_at(directory_.get(), live_name, O_RDWR | O_CREAT | O_NOFOLLOW, 0640));
-    if (made.open()) {
-      set_size(made.get(), live_file_size);  // a hole until there is a catalog
-    }
+    // A hole until there is a catalog.
+    make_file(live_name, 0640, [](int made) { return set_size(made, live_file_size); });
     file.reset(open_at(directory_.get(), live_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
   }
   if (!file.open()) {
