@@ -109,4 +109,23 @@ u64 Patcher::original_address(u64 address) const {
   return address;
 }
 
+u64 Patcher::native_address(u64 address) const {
+  const u32 used = count();
+  for (u32 i = 0; i < used; ++i) {
+    const Slot& slot = slots_[i];
+    if (!enabled(i) || address < slot.entry || address >= slot.plan.at + slot.plan.size) {
+      continue;
+    }
+    const u64 native = slot.cell + native_offset;
+    for (u8 n = 0; n < slot.plan.move_count; ++n) {
+      const Move& move = slot.plan.moves[n];
+      if (slot.entry + move.original_offset == address) {
+        return native + move.native_offset;
+      }
+    }
+    return address <= slot.plan.at ? native : address;  // an endbr64 in front needs no copy
+  }
+  return address;
+}
+
 }  // namespace selfheal::patch

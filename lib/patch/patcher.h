@@ -94,6 +94,11 @@ class Patcher {
   // instruction); `address` itself when it is in none of our cells.
   u64 original_address(u64 address) const;
 
+  // The other way: where to go on natively at an instruction of a function whose entry is patched.
+  // Its first bytes are the patch: going there would enter the region again, for ever, or land in
+  // the middle of the jump. `address` itself when no patch lies there.
+  u64 native_address(u64 address) const;
+
   // The region installed at function entry (or patch address) `address`; -1: none.
   i32 find(u64 address) const;
 

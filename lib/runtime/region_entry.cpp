@@ -60,6 +60,13 @@ void restore_float_control(const Thread& thread) {
   asm volatile("ldmxcsr %0" : : "m"(thread.checkpoint_mxcsr));
 }
 
+// The processor takes over at the instruction where the engine stopped, which may be the very
+// first.
+void go_native(Thread& thread) {
+  thread.log.commit();
+  thread.guest.rip = runtime.patcher.native_address(thread.guest.rip);
+}
+
 void open_entry() {
   enter_target = reinterpret_cast<Entry>(emulator::enter_trampoline());
 }
@@ -92,17 +99,19 @@ void run_region() {
       if (heal_or_keep(thread, region, outcome)) {
         restore_float_control(thread);
       } else {
-        thread.log.commit();
+        go_native(thread);
       }
       break;
     case Stop::log_full:
       note_overflow(thread, region);
-      thread.log.commit();
+      go_native(thread);
+      break;
+    case Stop::return_mismatch:
+    case Stop::unsupported:
+      go_native(thread);
       break;
     case Stop::returned:
     case Stop::left:
-    case Stop::return_mismatch:
-    case Stop::unsupported:
       thread.log.commit();
       break;
   }

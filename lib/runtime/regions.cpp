@@ -170,7 +170,9 @@ const char* protect(const image::Module& module, u64 offset, u64 recorded_hash,
   }
   i32 index = -1;
   if (problem == nullptr) {
-    problem = install(target, recorded_hash, threads, index);
+    // A region named by hand has nothing recorded to be compared with.
+    problem =
+        install(target, recorded_hash != 0 ? recorded_hash : target.code_hash, threads, index);
   }
   if (problem != nullptr) {
     return problem;
