@@ -181,7 +181,7 @@ Outcome info(const Session& session, const Request& request) {
 }  // namespace
 
 void add_info(CLI::App& app, Session& session) {
-  CLI::App* command = app.add_subcommand("info", "Show everything recorded of one of them");
+  CLI::App* command = app.add_subcommand("info", "Show all that is known of one of them");
   const auto request = std::make_shared<Request>();
   command->footer(examples);
   command->add_option("ID", request->id, "The region's id, or its first digits")->required();

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fmt/core.h>
+#include <fstream>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +15,18 @@ namespace {
 bool is_directory(const std::string& path) {
   struct stat status {};
   return stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+// For another processor, or damaged: no script in any case. Keeps errno.
+bool is_elf(const std::string& path) {
+  const int kept = errno;
+  char magic[4] = {};
+  std::ifstream(path, std::ios::binary).read(magic, sizeof magic);
+  errno = kept;
+  return std::memcmp(magic,
+                     "\x7f"
+                     "ELF",
+                     sizeof magic) == 0;
 }
 
 std::vector<char*> pointers_to(const std::vector<std::string>& strings) {
@@ -65,10 +78,15 @@ Result<std::string> find_program(const std::string& name) {
 }
 
 int execute(const Launch& launch) {
-  const std::vector<char*> arguments = pointers_to(launch.arguments);
   const std::vector<char*> environment = pointers_to(launch.environment);
-  // execvpe and not execve: a script without "#!" is run by the shell, as env does.
-  execvpe(launch.path.c_str(), arguments.data(), environment.data());
+  execve(launch.path.c_str(), pointers_to(launch.arguments).data(), environment.data());
+  if (errno != ENOEXEC || is_elf(launch.path)) {
+    return errno;
+  }
+  // A script without "#!" is the shell's, as for execvp and env.
+  std::vector<std::string> script = {"/bin/sh", launch.path};
+  script.insert(script.end(), launch.arguments.begin() + 1, launch.arguments.end());
+  execve(script[0].c_str(), pointers_to(script).data(), environment.data());
   return errno;
 }
 

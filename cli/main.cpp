@@ -1,10 +1,13 @@
 // selfheal: the command. Parses, runs one subcommand, and turns its outcome into an exit status.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <memory>
 #include <unistd.h>
 
+#include "cli/help.h"
 #include "cli/result.h"
 #include "cli/session.h"
 
@@ -37,6 +40,11 @@ std::vector<std::string> split_program(int argc, char** argv, Session& session) 
   return ours;
 }
 
+bool is_command(const CLI::App& app, const std::string& name) {
+  const auto named = [&](const CLI::App* command) { return command->get_name() == name; };
+  return !app.get_subcommands(named).empty();
+}
+
 int report_failure(const Failure& failure) {
   std::fflush(stdout);
   std::fprintf(stderr, "selfheal: %s\n", failure.message.c_str());
@@ -48,9 +56,10 @@ int main_of(int argc, char** argv) {
   session.terminal = Terminal::detect(STDOUT_FILENO);
 
   CLI::App app("Heals crashes of programs you did not write, from the second run on.", "selfheal");
+  app.formatter(std::make_shared<HelpFormatter>());
   app.footer(examples);
   app.require_subcommand(1);
-  app.get_formatter()->column_width(help_column);
+  app.set_version_flag("--version", "selfheal " SELFHEAL_VERSION);
   app.failure_message(CLI::FailureMessage::simple);
   add_run(app, session);
   add_list(app, session);
@@ -65,6 +74,11 @@ int main_of(int argc, char** argv) {
   std::vector<std::string> ours = split_program(argc, argv, session);
   // `env` keeps 125 for itself so that a program's 1 and 2 stay its own; so does `run`.
   const bool running = !ours.empty() && ours.front() == "run";
+  if (!ours.empty() && !ours.front().starts_with("-") && !is_command(app, ours.front())) {
+    return report_failure({"there is no command '" + printable(ours.front()) + "'" +
+                               nearest_command(app, ours.front()) + " (see `selfheal --help`)",
+                           exit_usage});
+  }
   try {
     std::reverse(ours.begin(), ours.end());  // what CLI11 wants
     app.parse(ours);
@@ -92,23 +106,6 @@ int main_of(int argc, char** argv) {
 }
 
 }  // namespace
-
-void add_store_option(CLI::App& command, Session& session) {
-  command
-      .add_option("--store", session.store,
-                  "Directory of the store (default: $SELFHEAL_STORE, else /var/lib/selfheal for "
-                  "root, else $XDG_STATE_HOME/selfheal)")
-      ->type_name("DIR");
-}
-
-void add_json_option(CLI::App& command, Session& session) {
-  command.add_flag("--json", session.json, "Print JSON (schema: docs/cli.md)");
-}
-
-void warn(const std::string& message) {
-  std::fflush(stdout);
-  std::fprintf(stderr, "selfheal: %s\n", message.c_str());
-}
 
 }  // namespace selfheal::cli
 

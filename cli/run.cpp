@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/help.h"
 #include "cli/launch.h"
 #include "cli/library.h"
 #include "cli/program_checks.h"
@@ -38,15 +39,6 @@ struct Request {
   double first_delay = 0.1;
   double longest_delay = 30;
   double healthy_after = 10;
-};
-
-// CLI11 does not know of what stands after `--`.
-class RunFormatter : public CLI::Formatter {
- public:
-  RunFormatter() { column_width(help_column); }
-  std::string make_usage(const CLI::App*, std::string) const override {
-    return "Usage: selfheal run [OPTIONS] -- PROGRAM [ARGUMENTS]\n";
-  }
 };
 
 std::chrono::milliseconds seconds(double value) {
@@ -121,11 +113,15 @@ Outcome run(const Session& session, const Request& request) {
 void add_run(CLI::App& app, Session& session) {
   CLI::App* command = app.add_subcommand("run", "Start a program with the library preloaded");
   const auto request = std::make_shared<Request>();
-  command->formatter(std::make_shared<RunFormatter>());
+  command->formatter(
+      std::make_shared<HelpFormatter>("Usage: selfheal run [OPTIONS] -- PROGRAM [ARGUMENTS]"));
   command->footer(examples);
   command->add_flag("--restart", request->restart, "Stay, and start it again when it crashes");
   const auto tuning = [&](const char* name, auto& value, const char* type, const char* help) {
-    command->add_option(name, value, help)->type_name(type)->capture_default_str();
+    command->add_option(name, value, help)
+        ->type_name(type)
+        ->capture_default_str()
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   };
   tuning("--max-restarts", request->policy.max_restarts, "N",
          "Give up after N restarts in a row; 0: never");

@@ -23,8 +23,6 @@ struct Session {
   std::function<Outcome()> action;
 };
 
-inline constexpr size_t help_column = 34;  // where descriptions begin in --help
-
 // Each adds its subcommand to `app`.
 void add_run(CLI::App& app, Session& session);
 void add_list(CLI::App& app, Session& session);

@@ -27,6 +27,36 @@ constexpr bool is_flag(options::OptionId id) {
   }
 }
 
+// A word for --help; `selfheal config --json` has the whole of what is allowed.
+const char* type_of(const options::OptionInfo& info) {
+  switch (info.id) {
+#define CHOICE(name, ...)       \
+  case options::OptionId::name: \
+    return info.allowed;
+#define TEXT(name, ...)         \
+  case options::OptionId::name: \
+    return "PATH";
+#define NUMBER(name, ...)       \
+  case options::OptionId::name: \
+    return "N";
+#define REGIONS(name, ...)      \
+  case options::OptionId::name: \
+    return "MODULE!FUNCTION";
+#define FLAG(name, ...)         \
+  case options::OptionId::name: \
+    return "";
+#include "lib/options/options.inc"  // NOLINT(bugprone-suspicious-include)
+#undef CHOICE
+#undef TEXT
+#undef NUMBER
+#undef REGIONS
+#undef FLAG
+    case options::OptionId::count_:
+      break;
+  }
+  return "";
+}
+
 size_t index_of(options::OptionId id) {
   return static_cast<size_t>(id);
 }
@@ -53,7 +83,7 @@ void add_settings(CLI::App& command, Settings& settings) {
     }
     const std::string standard = *info.standard == '\0' ? "" : fmt::format(" ({})", info.standard);
     command.add_option(flag, settings.values[index_of(info.id)], info.help + standard)
-        ->type_name(info.allowed)
+        ->type_name(type_of(info))
         ->allow_extra_args(false)
         ->group("Library");
   }

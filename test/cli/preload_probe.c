@@ -1,0 +1,3 @@
+// Stands in for libselfheal.so where a test wants to see how a program is started, and nothing
+// else.
+const char selfheal_preload_probe[] = "loaded";
