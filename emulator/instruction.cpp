@@ -67,6 +67,13 @@ void set_address(Op& op, const Instruction& in) {
   } else if (gpr_number(m->mem.base) != no_register) {
     op.base = gpr_offset(m->mem.base);
   }
+  if (in.info.raw.modrm.mod == 0 && in.has(ZYDIS_ATTRIB_HAS_SIB) &&
+      (in.bytes[in.info.raw.sib.offset] & 7) == 5) {
+    // No base, a disp32, whatever REX.B says (SDM vol. 2, table 2-5): Zydis 4.0 takes it for r13d
+    // with a displacement of zero when addresses are 32 bits wide.
+    op.base = no_register;
+    op.displacement = static_cast<u64>(in.info.raw.disp.value);
+  }
   op.scale = m->mem.scale == 0 ? u8{0} : static_cast<u8>(__builtin_ctz(m->mem.scale));
   if (gpr_number(m->mem.index) != no_register) {
     op.index = gpr_offset(m->mem.index);

@@ -58,6 +58,9 @@ bool log_scattered(Thread& t, const Op& op, const ThunkOp& thunk) {
     if (op.address32) {
       offset = static_cast<u32>(offset);
     }
+    if (segment + offset >= user_end) {
+      return true;  // faults for sure, and the lanes behind it are not reached
+    }
     if (!log_range(t, segment + offset, thunk.size)) {
       return false;
     }
@@ -108,6 +111,11 @@ u64 xsave_size(u64 requested, bool compact) {
   return end;
 }
 
+u64 cache_line_of(Thread& t, const Op& op) {
+  const u64 segment = effective(t, op) - effective_offset(t, op);
+  return (segment + (op.address32 ? get<u32>(t, rax * 8) : t.guest.gpr[rax])) & ~u64{63};
+}
+
 }  // namespace
 
 void start_store_extents() {
@@ -155,7 +163,7 @@ bool log_stores(Thread& t, const Op& op) {
     case StoreKind::direct:
       return log_range(t, op.address32 ? get<u32>(t, thunk.index) : get<u64>(t, thunk.index), 64);
     case StoreKind::cache_line:
-      return log_range(t, (op.address32 ? get<u32>(t, rax * 8) : t.guest.gpr[rax]) & ~u64{63}, 64);
+      return log_range(t, cache_line_of(t, op), 64);
     case StoreKind::xsave:
     case StoreKind::xsave_compact:
       return log_range(

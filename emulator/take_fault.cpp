@@ -90,10 +90,10 @@ void keep_progress(Thread& t, const ThunkOp& thunk, const ucontext_t& c) {
   }
 }
 
-// A masked store's fault names its whole operand, not the first byte that is stored.
+// Some masked stores' faults name the whole operand, not the first byte that is stored.
 void set_masked_address(Thread& t, const Op& op) {
   const StoreKind kind = op.thunk->store;
-  if (kind != StoreKind::at_rdi && kind != StoreKind::masked) {
+  if (kind != StoreKind::at_rdi && !op.thunk->names_operand) {
     return;
   }
   const u64 operand = kind == StoreKind::at_rdi ? t.guest.gpr[rdi] : effective(t, op);

@@ -35,12 +35,13 @@ enum class StoreKind : u8 {
 struct ThunkOp {
   u64 code;  // address of the thunk
   StoreKind store;
-  bool checked;   // the operand is accessed as a whole: below 64 KiB is a fault
-  bool writes;    // its access is (also) a write
-  u8 mask;        // register number
-  u8 index;       // scattered: vector register of indices; direct: offset of the register
-  u8 index_size;  // scattered: 4 or 8
-  bool repeats;   // string instructions
+  bool checked;        // the operand is accessed as a whole: below 64 KiB is a fault
+  bool names_operand;  // masked: a fault tells the operand, not the first lane that is stored
+  bool writes;         // its access is (also) a write
+  u8 mask;             // register number
+  u8 index;            // scattered: vector register of indices; direct: offset of the register
+  u8 index_size;       // scattered: 4 or 8
+  bool repeats;        // string instructions
   bool compares;
   bool repeats_while_equal;
   bool reads_source;

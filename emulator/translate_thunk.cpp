@@ -45,6 +45,13 @@ const char* refusal(const Instruction& in) {
     default:
       break;
   }
+  for (unsigned i = 0; in.info.mnemonic == ZYDIS_MNEMONIC_CLZERO && i < in.info.raw.prefix_count;
+       ++i) {
+    // Zydis knows no memory operand of it, and so no segment.
+    if (in.info.raw.prefixes[i].value == 0x64 || in.info.raw.prefixes[i].value == 0x65) {
+      return "clzero in another segment";
+    }
+  }
   for (unsigned i = 0; i < in.info.operand_count_visible; ++i) {
     const ZydisDecodedOperand& o = in.operands[i];
     if (o.type == ZYDIS_OPERAND_TYPE_REGISTER &&
@@ -66,6 +73,22 @@ bool mask_of(const Instruction& in, u8& mask) {
   }
   mask = static_cast<u8>(k - ZYDIS_REGISTER_K0);
   return true;
+}
+
+bool is_extract(const Instruction& in) {
+  switch (in.info.mnemonic) {
+    case ZYDIS_MNEMONIC_VEXTRACTF32X4:
+    case ZYDIS_MNEMONIC_VEXTRACTF32X8:
+    case ZYDIS_MNEMONIC_VEXTRACTF64X2:
+    case ZYDIS_MNEMONIC_VEXTRACTF64X4:
+    case ZYDIS_MNEMONIC_VEXTRACTI32X4:
+    case ZYDIS_MNEMONIC_VEXTRACTI32X8:
+    case ZYDIS_MNEMONIC_VEXTRACTI64X2:
+    case ZYDIS_MNEMONIC_VEXTRACTI64X4:
+      return true;
+    default:
+      return false;
+  }
 }
 
 void set_elements(ThunkOp& thunk, const ZydisDecodedOperand& o) {
@@ -147,6 +170,7 @@ StoreKind kind_of_visible_store(ThunkOp& thunk, const Instruction& in,
       thunk.size = in.operands[in.info.operand_count_visible - 1].element_size / 8U;
       thunk.lanes = static_cast<u16>(in.info.avx.vector_length / 8U / thunk.size);
     }
+    thunk.names_operand = is_extract(in);
     return compress ? StoreKind::compressed : StoreKind::masked;
   }
   return StoreKind::fixed;
