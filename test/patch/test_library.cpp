@@ -87,6 +87,9 @@ std::string crypto_work(void* handle) {
   auto* power =
       function<int(void*, const void*, const void*, const void*, void*)>(handle, "BN_mod_exp");
   auto* to_decimal = function<char*(const void*)>(handle, "BN_bn2dec");
+  auto* context_free = function<void(void*)>(handle, "BN_CTX_free");
+  auto* number_free = function<void(void*)>(handle, "BN_free");
+  auto* free_memory = function<void(void*, const char*, int)>(handle, "CRYPTO_free");
   const std::string text = text_of_any_kind();
   std::string result;
   for (const char* name : {"sha256", "sha512", "sha1", "md5", "sha3-256", "blake2b512"}) {
@@ -104,8 +107,16 @@ std::string crypto_work(void* handle) {
   from_hex_number(&exponent, "fedcba9876543210fedcba987654321");
   from_hex_number(&modulus, "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff61");
   void* out = number_new();
-  power(out, base, exponent, modulus, context_new());
-  return result + to_decimal(out) + "\n";
+  void* context = context_new();
+  power(out, base, exponent, modulus, context);
+  char* decimal = to_decimal(out);
+  result += std::string(decimal) + "\n";
+  free_memory(decimal, "", 0);
+  context_free(context);
+  for (void* number : {base, exponent, modulus, out}) {
+    number_free(number);
+  }
+  return result;
 }
 
 std::string sqlite_work(void* handle) {

@@ -39,6 +39,9 @@ u64 expected(u64 a, u64 b) {
 // One instruction covers the jump.
 const std::vector<u8> one_instruction = from_hex("48 69 c7 39 30 00 00 48 01 f0 c3");
 
+// With an int3 in place each call costs a signal, so not too many in a row.
+constexpr unsigned calls_between_blocking = 50;
+
 // Calls the function all the time, with a short blocking call now and then, as server threads do.
 class Load {
  public:
@@ -69,7 +72,7 @@ class Load {
     u64 a = id;
     ++started_;
     while (!stop_.load(std::memory_order_relaxed)) {
-      for (unsigned i = 0; i < 2000; ++i) {
+      for (unsigned i = 0; i < calls_between_blocking; ++i) {
         a = a * 6364136223846793005u + 1;
         const u64 b = a >> 32;
         wrong_ += reinterpret_cast<Callable>(entry_)(a, b) != model_(a, b);

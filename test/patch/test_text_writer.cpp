@@ -275,6 +275,7 @@ TEST_CASE("at no moment is a page writable and executable, or text writable") {
     REQUIRE(call(text.entry()) == 1);
     REQUIRE(patcher.uninstall(static_cast<u32>(installed.index), Threads::one));
     REQUIRE(write_through_memfd(text.entry(), original.data(), original.size()));
+    std::this_thread::sleep_for(std::chrono::microseconds(50));  // the watcher needs the same lock
   }
   stop = true;
   watcher.join();
