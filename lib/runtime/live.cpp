@@ -83,11 +83,15 @@ bool wants_regions() {
          (!runtime.store.catalog.entries().empty() || runtime.options.region.count != 0);
 }
 
+// Regions are not yet all in place, and can be at a later occasion. Under runtime.changing.
+constinit bool unfinished = false;
+
 void apply(Threads threads) {
+  unfinished = false;
   if (wants_regions() && start_engine()) {
     watch_modules();
     forget_vanished_modules();
-    apply_regions(threads);
+    unfinished = !apply_regions(threads);
   }
 }
 
@@ -112,10 +116,10 @@ bool on_progress() {
   promote_if_ours();
   const u64 before = runtime.store.catalog.generation();
   load_catalog();
-  if (runtime.store.catalog.generation() != before) {
+  if (unfinished || runtime.store.catalog.generation() != before) {
     apply(threads_now());
   }
-  const bool settled = runtime.patcher.upgrade_pending() == 0;
+  const bool settled = runtime.patcher.upgrade_pending() == 0 && !unfinished;
   if (runtime.regions.load() != 0) {
     protect_thread();
   }

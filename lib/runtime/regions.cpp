@@ -101,6 +101,27 @@ const image::Segment* segment_of(const image::Module& module, u64 address) {
 // The patcher decides on original bytes, which may lie under an older patch of ours.
 constinit u8 original_code[max_function_size + 16];
 
+// What the patcher asks about the function's neighbours, one of which may branch into its entry.
+bool code_at(u64 address, patch::Code& code, void* module) {
+  image::Function function{};
+  if (!image::find_function(*static_cast<const image::Module*>(module), address, function)) {
+    return false;
+  }
+  code = {function.start, pointer_to<const u8>(function.start), function.size};
+  return true;
+}
+
+patch::Standing standing_of(const image::Function& function) {
+  if (function.cold) {
+    return patch::Standing::cold_part;
+  }
+  return function.signal_frame ? patch::Standing::signal_restorer
+                               : patch::standing_of(function.start);
+}
+
+// Set when a function could not be patched just now: see patch::is_transient.
+constinit bool try_again = false;
+
 const char* install(const Target& target, u64 recorded_hash, Threads threads, i32& index) {
   patch::RegionSpec spec;
   const u64 start = target.function.start;
@@ -110,17 +131,19 @@ const char* install(const Target& target, u64 recorded_hash, Threads threads, i3
     return "its code cannot be read";
   }
   spec.function.code = {start, original_code, target.function.size};
-  spec.function.standing =
-      target.function.signal_frame ? patch::Standing::signal_restorer : patch::standing_of(start);
+  spec.function.standing = standing_of(target.function);
   spec.function.recorded_hash = recorded_hash;
   spec.function.present_hash = target.code_hash;
   if (const image::Segment* text = segment_of(*target.module, start)) {
     spec.text_low = text->start;
     spec.text_high = text->end;
   }
+  spec.code_at = &code_at;
+  spec.context = const_cast<image::Module*>(target.module);
   const patch::Installed installed = runtime.patcher.install(spec, threads);
   index = installed.index;
   if (index < 0) {
+    try_again = try_again || patch::is_transient(installed.refusal);
     return patch::text_of(installed.refusal);
   }
   return nullptr;
@@ -244,7 +267,8 @@ Region& region_at(u64 index) {
   return regions[index % patch::max_regions];
 }
 
-void apply_regions(Threads threads) {
+bool apply_regions(Threads threads) {
+  try_again = false;
   Pass pass{threads, {}};
   image::for_each_module(&visit_module, &pass);
   remove_unwanted(pass.wanted, threads);
@@ -252,6 +276,7 @@ void apply_regions(Threads threads) {
   if (pass.wanted.count() != 0) {
     protect_thread();
   }
+  return !try_again;
 }
 
 bool protect_now(u64 entry, u64 code_hash, Threads threads) {

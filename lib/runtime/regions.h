@@ -31,8 +31,9 @@ Region& region_at(u64 index);
 
 // Brings the patches in line with runtime.store.catalog and the options for the modules loaded now:
 // adds what is new, takes out what was disabled or forgotten. Starts the engine when there is
-// anything to run. Under runtime.changing.
-void apply_regions(patch::Threads threads);
+// anything to run. Under runtime.changing. False: something stood in the way that will not stay
+// there (a thread just being born, another one patching), call again soon.
+bool apply_regions(patch::Threads threads);
 
 // Patches the function at `entry`, which a fault was just blamed on, without the catalog
 // (mode=eager). Under runtime.changing.
