@@ -1,6 +1,7 @@
 #include "lib/runtime/eager.h"
 
 #include <array>
+
 #include "lib/recover/return_value.h"
 #include "lib/runtime/heal_record.h"
 #include "lib/runtime/live.h"

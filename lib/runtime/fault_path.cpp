@@ -123,7 +123,9 @@ void print(void* argument) {
 // Report last: the record is safe whatever happens here.
 void finish(Diagnosis& diagnosis) {
   Printing printing{&diagnosis, write_down(diagnosis.record)};
-  probes::guarded(&print, &printing);
+  if (reports_wanted()) {
+    probes::guarded(&print, &printing);
+  }
 }
 
 }  // namespace

@@ -20,6 +20,7 @@
 #include "lib/runtime/heal_record.h"
 #include "lib/runtime/runtime.h"
 #include "lib/runtime/stack_bounds.h"
+#include "lib/runtime/symbolize.h"
 #include "lib/store/budget.h"
 #include "probes/hooks.h"
 
@@ -96,6 +97,7 @@ void return_to_caller(Thread& thread, u64 value) {
 }
 
 void describe(const Thread& thread, const Region& region, HealRecord& record) {
+  forget_modules();
   record.time_ns = realtime_ns();
   record.pid = static_cast<u32>(getpid());
   record.tid = static_cast<u32>(gettid());

@@ -26,31 +26,41 @@ bool healable(FaultKind kind) {
   return false;
 }
 
+RecordModule name_module(const image::Module& module) {
+  RecordModule named{};
+  named.id = module.id;
+  const char* name = image::base_name(module);
+  for (u64 i = 0; i + 1 < sizeof named.name && name[i] != '\0'; ++i) {
+    named.name[i] = name[i];
+  }
+  return named;
+}
+
 CodeRef refer(HealRecord& record, u64 address) {
   image::Module module;
   if (!image::find_module(address, module)) {
     return {address, no_module, {}};
   }
-  for (u8 i = 0; i < record.module_count; ++i) {
-    if (record.modules[i].id == module.id) {
-      return {module.offset_of(address), i, {}};
-    }
+  u8 index = 0;
+  while (index < record.module_count && !(record.modules[index].id == module.id)) {
+    ++index;
   }
-  if (record.module_count == max_record_modules) {
+  if (index == max_record_modules) {
     return {address, no_module, {}};
   }
-  RecordModule& added = record.modules[record.module_count];
-  added.id = module.id;
-  const char* name = image::base_name(module);
-  for (u64 i = 0; i + 1 < sizeof added.name && name[i] != '\0'; ++i) {
-    added.name[i] = name[i];
+  if (index == record.module_count) {
+    record.modules[record.module_count++] = name_module(module);
   }
-  return {module.offset_of(address), record.module_count++, {}};
+  const CodeRef reference{module.offset_of(address), index, {}};
+  note_module(reference, address);
+  return reference;
 }
 
 void write_down(const HealRecord& record) {
   runtime.store.journal.record_heal(record);
-  report::render_heal(record, module_symbols(record.modules), report_sink());
+  if (reports_wanted()) {
+    report::render_heal(record, module_symbols(record.modules), report_sink());
+  }
 }
 
 }  // namespace selfheal::runtime

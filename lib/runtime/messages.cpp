@@ -61,9 +61,6 @@ bool stderr_is_still_ours() {
 }
 
 void write_report(void*, const char* text, u64 size) {
-  if (!probes::no_filter_seen()) {
-    return;
-  }
   if (stderr_is_still_ours()) {
     write_all(stderr_fd, text, size);
   }
@@ -91,6 +88,10 @@ void choose_outputs(const char* const* environment) {
                                             (is_terminal() || named_by_run(environment, status)));
   err.device = status.st_dev;
   err.inode = status.st_ino;
+}
+
+bool reports_wanted() {
+  return probes::no_filter_seen() && (err.usable || runtime.options.log_path[0] != '\0');
 }
 
 report::Sink report_sink() {

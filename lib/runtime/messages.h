@@ -18,6 +18,9 @@ void choose_outputs(const char* const* environment);
 // Crash reports and heal lines. Signal-safe.
 report::Sink report_sink();
 
+// False when the sink would throw everything away: no need to render.
+bool reports_wanted();
+
 // One line, "selfheal: " in front: trouble with the store or the options, at start-up. Goes to
 // stderr unless that is a socket, as nobody would look for it anywhere else.
 void say(const char* text, const char* more = "");

@@ -4,6 +4,7 @@
 #include "lib/image/function.h"
 #include "lib/patch/standing.h"
 #include "lib/runtime/engine_start.h"
+#include "lib/runtime/heal_record.h"
 #include "lib/runtime/named_regions.h"
 #include "lib/runtime/region_entry.h"
 #include "lib/runtime/runtime.h"
@@ -149,15 +150,6 @@ const char* install(const Target& target, u64 recorded_hash, Threads threads, i3
   return nullptr;
 }
 
-void copy_name(const image::Module& module, RecordModule& out) {
-  out = {};
-  out.id = module.id;
-  const char* name = image::base_name(module);
-  for (u64 i = 0; i + 1 < sizeof out.name && name[i] != '\0'; ++i) {
-    out.name[i] = name[i];
-  }
-}
-
 // Fills the region's cell. A thread may come through the new stub before that: it finds an entry
 // that is not the patch's and goes on natively (run_region), so `entry` is written last.
 void describe(u32 index, const Target& target, const store::CatalogEntry* entry) {
@@ -166,7 +158,7 @@ void describe(u32 index, const Target& target, const store::CatalogEntry* entry)
   region.function.entry = {target.module->offset_of(target.function.start), 0, {}};
   region.function.code_hash = target.code_hash;
   region.function.size = static_cast<u32>(target.function.size);
-  copy_name(*target.module, region.module);
+  region.module = name_module(*target.module);
   region.catalog_id = entry == nullptr ? 0 : entry->id;
   region.policy = entry == nullptr ? store::Policy::heal : entry->policy;
   region.value_set = entry != nullptr && entry->value_set != 0;
