@@ -4,7 +4,9 @@
 #include <chrono>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/wait.h>
 #include <thread>
+#include <unistd.h>
 
 #include "test/patch/memory_map.h"
 #include "test/patch/text_fixture.h"
@@ -260,6 +262,64 @@ TEST_CASE("a thread interrupted inside the entry by a signal keeps the int3 unti
   CHECK(grace.unseen() == 0);
   sigaction(SIGILL, &before, nullptr);
   close(event);
+}
+
+TEST_CASE("a thread that waits in a system call inside the entry is seen there") {
+  // xor eax,eax; syscall (read); <- byte 4: ret
+  const Text text(from_hex("31 c0 0f 05 c3"));
+  const int event = eventfd(0, 0);
+  u64 value = 0;
+  std::thread thread([&] {
+    reinterpret_cast<long (*)(int, u64*, u64)>(text.entry())(event, &value, sizeof value);
+  });
+  const Range inside[] = {{text.entry() + 1, text.entry() + 4}};
+  const Range elsewhere[] = {{text.entry() + 5, text.entry() + 8}};
+  Grace first;
+  Grace second;
+  REQUIRE(first.begin());
+  REQUIRE(second.begin());
+  const auto deadline = steady_clock::now() + std::chrono::seconds(20);
+  while (!second.poll(elsewhere) && steady_clock::now() < deadline) {
+    poll(nullptr, 0, 1);
+  }
+  REQUIRE(second.unseen() == 0);
+  CHECK_FALSE(first.poll(inside));
+  const u64 one = 1;
+  REQUIRE(write(event, &one, sizeof one) == sizeof one);
+  thread.join();
+  CHECK(first.poll(inside));
+  close(event);
+}
+
+TEST_CASE("a thread that waits for its vfork child is not believed") {
+  // The child runs on our memory, and may stand anywhere.
+  int to_child[2];
+  int from_child[2];
+  REQUIRE(pipe(to_child) == 0);
+  REQUIRE(pipe(from_child) == 0);
+  std::thread thread([&] {
+    const pid_t child = vfork();
+    if (child == 0) {
+      char byte = 'x';
+      _exit(write(from_child[1], &byte, 1) == 1 && read(to_child[0], &byte, 1) == 1 ? 0 : 1);
+    }
+    waitpid(child, nullptr, 0);
+  });
+  char byte = 0;
+  REQUIRE(read(from_child[0], &byte, 1) == 1);
+  const Range nowhere[] = {{1, 4}};
+  Grace grace;
+  REQUIRE(grace.begin());
+  for (unsigned i = 0; i < 20; ++i) {
+    CHECK_FALSE(grace.poll(nowhere));
+  }
+  CHECK(grace.unseen() == 1);
+  REQUIRE(write(to_child[1], &byte, 1) == 1);
+  thread.join();
+  CHECK(grace.poll(nowhere));
+  for (const int end : {to_child[0], to_child[1], from_child[0], from_child[1]}) {
+    close(end);
+  }
 }
 
 TEST_CASE("a thread with SIGTRAP blocked keeps int3 out") {

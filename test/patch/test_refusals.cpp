@@ -277,24 +277,29 @@ TEST_CASE("IFUNC resolvers are known, what they resolve to is not one") {
                   const_cast<void**>(reinterpret_cast<const void**>(&symbol)),
                   RTLD_DL_SYMENT) != 0);
   const u64 base = address_of(info.dli_fbase);
-  u64 resolver = 0;
   const auto* module = static_cast<const link_map*>(dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD));
   REQUIRE(module != nullptr);
   const ElfW(Sym)* symbols = nullptr;
-  const char* names = nullptr;
+  const char* names_of = nullptr;
   for (const ElfW(Dyn)* entry_of = module->l_ld; entry_of->d_tag != DT_NULL; ++entry_of) {
     symbols =
         entry_of->d_tag == DT_SYMTAB ? pointer_to<const ElfW(Sym)>(entry_of->d_un.d_ptr) : symbols;
-    names = entry_of->d_tag == DT_STRTAB ? pointer_to<const char>(entry_of->d_un.d_ptr) : names;
+    names_of =
+        entry_of->d_tag == DT_STRTAB ? pointer_to<const char>(entry_of->d_un.d_ptr) : names_of;
   }
-  for (const ElfW(Sym)* s = symbols; s < symbols + 3000 && resolver == 0; ++s) {
-    if (ELF64_ST_TYPE(s->st_info) == STT_GNU_IFUNC &&
-        std::string_view(names + s->st_name) == "memcpy") {
-      resolver = base + s->st_value;
+  // Those that only other modules call have no relocation in libc itself, so all are looked at.
+  unsigned resolvers = 0;
+  bool memcpy_seen = false;
+  for (const ElfW(Sym)* s = symbols; s < symbols + 3000; ++s) {
+    if (ELF64_ST_TYPE(s->st_info) == STT_GNU_IFUNC) {
+      INFO(names_of + s->st_name);
+      CHECK(standing_of(base + s->st_value) == Standing::ifunc_resolver);
+      memcpy_seen = memcpy_seen || std::string_view(names_of + s->st_name) == "memcpy";
+      ++resolvers;
     }
   }
-  REQUIRE(resolver != 0);
-  CHECK(standing_of(resolver) == Standing::ifunc_resolver);
+  CHECK(resolvers > 50);
+  CHECK(memcpy_seen);
   CHECK(standing_of(address_of(chosen)) == Standing::ordinary);
 }
 
