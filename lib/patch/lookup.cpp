@@ -59,8 +59,7 @@ void Patcher::restore_originals(u64 address, u8* buffer, u64 size) const {
     if (!enabled(i) || made.at + jump_size <= address || made.at >= address + size) {
       continue;
     }
-    const unsigned replaced = made.how == How::jump ? jump_size : 1;
-    for (unsigned n = 0; n < replaced; ++n) {
+    for (unsigned n = 0; n < made.reach(); ++n) {
       if (made.at + n - address < size) {
         buffer[made.at + n - address] = made.original[n];
       }

@@ -1,8 +1,5 @@
 #include "lib/patch/patcher.h"
 
-#include <dlfcn.h>
-
-#include "lib/base/raw_syscall.h"
 #include "lib/patch/live_patch.h"
 #include "lib/patch/text_writer.h"
 
@@ -11,26 +8,6 @@ namespace {
 
 bool is_live(PatchState state) {
   return state >= PatchState::pending;
-}
-
-bool equal_bytes(u64 address, const u8* bytes, unsigned size) {
-  const volatile u8* memory = pointer_to<const volatile u8>(address);
-  for (unsigned i = 0; i < size; ++i) {
-    if (memory[i] != bytes[i]) {
-      return false;
-    }
-  }
-  return true;
-}
-
-bool in_a_module(u64 address) {
-  dl_find_object object;
-  return _dl_find_object(pointer_to<void>(address), &object) == 0;
-}
-
-// What of the plan's original bytes the patch may have replaced.
-unsigned reach(const Plan& plan) {
-  return plan.how == How::jump ? jump_size : 1;
 }
 
 }  // namespace
@@ -137,8 +114,8 @@ Refusal Patcher::prepare(u32 index, const RegionSpec& spec) {
     if (spec.function.recorded_hash != spec.function.present_hash) {
       return Refusal::hash_mismatch;
     }
-    return equal_bytes(slot.plan.at, slot.plan.original, reach(slot.plan)) ? Refusal::none
-                                                                           : Refusal::foreign_patch;
+    return text_is(slot.plan.at, slot.plan.original, slot.plan.reach()) ? Refusal::none
+                                                                        : Refusal::foreign_patch;
   }
   const bool knows_text = spec.text_high > spec.text_low;
   const u64 cell = stubs_.allocate(knows_text ? spec.text_low : code.address,
@@ -155,7 +132,7 @@ Refusal Patcher::prepare(u32 index, const RegionSpec& spec) {
   Refusal refusal = Refusal::none;
   if (made.how == How::none || (made.how == How::trap && !spec.allow_trap)) {
     refusal = made.refusal;
-  } else if (!equal_bytes(made.at, made.original, reach(made))) {
+  } else if (!text_is(made.at, made.original, made.reach())) {
     refusal = Refusal::foreign_patch;
   }
   if (refusal != Refusal::none) {
@@ -221,14 +198,14 @@ bool Patcher::uninstall(u32 index, Threads threads) {
 
 Refusal Patcher::take_back(Slot& slot, Threads threads) {
   const Plan& made = slot.plan;
-  const unsigned size = reach(made);
+  const unsigned size = made.reach();
   Refusal refusal = Refusal::none;
   if (threads == Threads::one) {
     if (write_text(made.at, made.original, size) == Writer::none) {
       refusal = Refusal::write_failed;
     }
     ready_barrier();
-  } else if (equal_bytes(made.at + 1, made.original + 1, size - 1)) {
+  } else if (text_is(made.at + 1, made.original + 1, size - 1)) {
     refusal = replace_trap(made.at, made.original[0]);  // only the int3 is there
   } else {
     refusal = threads_can_trap();
@@ -243,100 +220,6 @@ Refusal Patcher::take_back(Slot& slot, Threads threads) {
     set_state(slot, PatchState::removed);
   }
   return refusal;
-}
-
-u32 Patcher::upgrade() {
-  if (try_lock()) {
-    advance();
-    unlock();
-  }
-  return pending_.load(std::memory_order_relaxed);
-}
-
-// One step of the grace period; a new one begins for patches that came too late for the last.
-u32 Patcher::advance() {
-  static constinit Range ranges[max_regions] = {};  // under the lock
-  for (unsigned round = 0; round < 2; ++round) {
-    u32 waiting = 0;
-    const bool fresh = !grace_.active();
-    for (Slot& slot : std::span(slots_, count())) {
-      if (slot.state.load(std::memory_order_relaxed) != PatchState::pending) {
-        continue;
-      }
-      slot.in_grace = slot.in_grace || fresh;
-      if (slot.in_grace) {
-        ranges[waiting++] = {slot.plan.at + 1, slot.plan.at + jump_size - 1};
-      }
-    }
-    if (waiting == 0) {
-      grace_.abandon();
-    } else if ((fresh && !grace_.begin()) || !grace_.poll({ranges, waiting})) {
-      break;
-    } else {
-      complete_in_grace();
-    }
-    if (pending_.load(std::memory_order_relaxed) == 0) {
-      break;
-    }
-  }
-  return pending_.load(std::memory_order_relaxed);
-}
-
-void Patcher::complete_in_grace() {
-  for (Slot& slot : std::span(slots_, count())) {
-    if (!slot.in_grace || slot.state.load(std::memory_order_relaxed) != PatchState::pending) {
-      continue;
-    }
-    const bool done = complete(slot.plan.at, slot.plan.patched) == Refusal::none;
-    set_state(slot, done ? PatchState::jump : PatchState::trap);
-  }
-}
-
-void Patcher::modules_unloading() {
-  constexpr unsigned tries = 1000;  // a holder needs some milliseconds at most
-  for (unsigned i = 0; i < tries; ++i) {
-    if (try_lock()) {
-      unloading_.store(true, std::memory_order_relaxed);
-      return;
-    }
-    const i64 millisecond[2] = {0, 1000000};
-    raw_syscall(SYS_nanosleep, address_of(millisecond));
-  }
-}
-
-void Patcher::modules_changed() {
-  if (unloading_.exchange(false, std::memory_order_relaxed) || try_lock()) {
-    drop_vanished();
-    unlock();
-  } else {
-    stale_.store(true, std::memory_order_release);
-  }
-}
-
-// Text may be gone, or be another module's by now: then our jump is not there.
-void Patcher::drop_vanished() {
-  for (Slot& slot : std::span(slots_, count())) {
-    const PatchState state = slot.state.load(std::memory_order_relaxed);
-    if (state == PatchState::free || state == PatchState::vanished) {
-      continue;
-    }
-    const Plan& made = slot.plan;
-    const u8* expected = state == PatchState::removed ? made.original : made.patched;
-    const bool trapped = state == PatchState::pending || state == PatchState::trap;
-    if (!in_a_module(made.at) || (!trapped && !equal_bytes(made.at, expected, reach(made)))) {
-      set_state(slot, PatchState::vanished);
-    }
-  }
-}
-
-void Patcher::after_fork_in_child() {
-  lock_.store(0, std::memory_order_relaxed);
-  unloading_.store(false, std::memory_order_relaxed);
-  grace_.abandon();
-  for (Slot& slot : std::span(slots_, count())) {
-    slot.in_grace = false;
-  }
-  upgrade_pending();
 }
 
 }  // namespace selfheal::patch

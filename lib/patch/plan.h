@@ -108,6 +108,9 @@ struct Plan {
   u8 patched[jump_size];
   u8 native[max_native_size];
   Move moves[max_moves];
+
+  // Bytes at `at` that the patch may replace, also while it is an int3 that will become a jump.
+  unsigned reach() const { return how == How::jump ? jump_size : 1; }
 };
 
 // Plans the patch of `function` to a stub at `stub`, with the native path at `native`.

@@ -9,16 +9,6 @@
 namespace selfheal::patch {
 namespace {
 
-bool same(u64 address, const u8* bytes, u64 size) {
-  const volatile u8* text = pointer_to<const volatile u8>(address);
-  for (u64 i = 0; i < size; ++i) {
-    if (text[i] != bytes[i]) {
-      return false;
-    }
-  }
-  return true;
-}
-
 bool write_at(u64 fd, u64 offset, const u8* bytes, u64 size) {
   for (u64 done = 0; done < size;) {
     const long n =
@@ -51,6 +41,16 @@ u64 map_patched_copy(u64 start, u64 length, u64 address, const u8* bytes, u64 si
 
 }  // namespace
 
+bool text_is(u64 address, const u8* bytes, u64 size) {
+  const volatile u8* text = pointer_to<const volatile u8>(address);
+  for (u64 i = 0; i < size; ++i) {
+    if (text[i] != bytes[i]) {
+      return false;
+    }
+  }
+  return true;
+}
+
 bool write_through_proc_mem(u64 address, const u8* bytes, u64 size) {
   const long fd = raw_syscall(SYS_openat, static_cast<u64>(AT_FDCWD), address_of("/proc/self/mem"),
                               O_RDWR | O_CLOEXEC);
@@ -60,7 +60,7 @@ bool write_through_proc_mem(u64 address, const u8* bytes, u64 size) {
   const bool written = write_at(static_cast<u64>(fd), address, bytes, size);
   raw_syscall(SYS_close, static_cast<u64>(fd));
   // In a chroot /proc/self/mem may be any file.
-  return written && same(address, bytes, size);
+  return written && text_is(address, bytes, size);
 }
 
 bool write_through_memfd(u64 address, const u8* bytes, u64 size) {

@@ -24,6 +24,9 @@ enum class Writer : u8 { none, proc_mem, memfd };
 bool write_through_proc_mem(u64 address, const u8* bytes, u64 size);
 bool write_through_memfd(u64 address, const u8* bytes, u64 size);
 
+// Whether memory at `address` holds these bytes now.
+bool text_is(u64 address, const u8* bytes, u64 size);
+
 // The first of the two that works, and which it was; none: the text is unchanged.
 Writer write_text(u64 address, const u8* bytes, u64 size);
 
