@@ -28,7 +28,9 @@ std::unique_ptr<ModuleFile> matching(const std::string& path, const ModuleId& id
   if (!image::inspect_file(path.c_str(), file) || !(file.id == id)) {
     return nullptr;
   }
-  std::unique_ptr<ModuleFile> found(new ModuleFile{path, ElfView(path)});
+  std::error_code error;
+  const std::string whole = fs::absolute(path, error).lexically_normal().string();
+  std::unique_ptr<ModuleFile> found(new ModuleFile{error ? path : whole, ElfView(path)});
   return found->elf.valid() ? std::move(found) : nullptr;
 }
 
