@@ -90,7 +90,7 @@ const Block* null_function(Thread& t, u64 rip) {
   t.fault.kind = FaultKind::exec_violation;
   t.fault.access = Access::execute;
   t.fault.address = rip;
-  t.fault.registers = t.guest;
+  copy_registers(t.fault.registers, t.guest);
   return nullptr;
 }
 

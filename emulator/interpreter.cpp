@@ -103,7 +103,7 @@ const Op* stop_with_fault(Thread& t, FaultKind kind, Access access, u64 address)
   t.fault.kind = kind;
   t.fault.access = access;
   t.fault.address = address;
-  t.fault.registers = t.guest;
+  copy_registers(t.fault.registers, t.guest);
   return nullptr;
 }
 

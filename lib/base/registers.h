@@ -18,4 +18,13 @@ struct Registers {
 
 static_assert(sizeof(Registers) == 18 * 8);
 
+// For code that runs while the guest's vector registers are live: a plain assignment may become a
+// call of libc's memcpy, which uses them.
+inline void copy_registers(Registers& to, const Registers& from) {
+  Registers* target = &to;
+  const Registers* source = &from;
+  u64 words = sizeof(Registers) / sizeof(u64);
+  asm volatile("rep movsq" : "+D"(target), "+S"(source), "+c"(words) : : "memory");
+}
+
 }  // namespace selfheal

@@ -37,7 +37,7 @@ void take_checkpoint(Thread& thread, const Region& region) {
   thread.guest.rip = region.entry;
   thread.entry_sp = thread.guest.gpr[rsp];
   thread.return_address = *pointer_to<const u64>(thread.entry_sp);
-  thread.checkpoint = thread.guest;
+  copy_registers(thread.checkpoint, thread.guest);
   asm volatile("stmxcsr %0" : "=m"(thread.checkpoint_mxcsr));
   asm volatile("fnstcw %0" : "=m"(thread.checkpoint_x87_control));
 }
