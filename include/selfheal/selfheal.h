@@ -1,10 +1,11 @@
 /* libselfheal: what a program may ask of the runtime that is loaded into it.
  *
- * A program needs none of this to be healed; `LD_PRELOAD=libselfheal.so program` is enough. Link with
- * libselfheal.so (CMake: find_package(selfheal), target selfheal::selfheal) to have the runtime
- * without preloading, or look the functions up with dlsym to find out whether it is there.
+ * A program needs none of this to be healed; `LD_PRELOAD=libselfheal.so program` is enough. Link
+ * with libselfheal.so (CMake: find_package(selfheal), target selfheal::selfheal) to have the
+ * runtime without preloading, or look the functions up with dlsym to find out whether it is there.
  *
- * All functions may be called from any thread at any time, and from signal handlers. None allocates.
+ * All functions may be called from any thread at any time, and from signal handlers. None
+ * allocates.
  */
 #ifndef SELFHEAL_SELFHEAL_H
 #define SELFHEAL_SELFHEAL_H
@@ -27,15 +28,17 @@ SELFHEAL_API int selfheal_active(void);
 /* Counts since this process started (a forked child starts with its parent's). Fields are only ever
  * appended: set `size` to sizeof(struct selfheal_statistics) before the call. */
 struct selfheal_statistics {
-  uint64_t size;         /* bytes of this struct, as the caller knows it */
-  uint64_t regions;      /* functions of this process whose entry leads to the engine now */
-  uint64_t faults;       /* recorded */
-  uint64_t heals;        /* calls ended by a virtualized return */
-  uint64_t left_to_die;  /* faults in a region that were not healed, for the reason in their record */
+  uint64_t size;    /* bytes of this struct, as the caller knows it */
+  uint64_t regions; /* functions of this process whose entry leads to the engine now */
+  uint64_t faults;  /* recorded */
+  uint64_t heals;   /* calls ended by a virtualized return */
+  uint64_t
+      left_to_die; /* faults in a region that were not healed, for the reason in their record */
   uint64_t bytes_undone; /* memory put back */
 };
 
-/* Fills `out` up to out->size. 0, or -1 with errno EINVAL when out is NULL or its size is below 8. */
+/* Fills `out` up to out->size. 0, or -1 with errno EINVAL when out is NULL or its size is below 8.
+ */
 SELFHEAL_API int selfheal_get_statistics(struct selfheal_statistics* out);
 
 #ifdef __cplusplus

@@ -74,7 +74,7 @@ enum class HealOutcome : u8 {
   healed = 1,  // rolled back, virtualized return made
   left_to_die =
       2,  // policy, breaker or an inner failure said no; the fault was given back to the process
-  eager = 3,  // recovered from a first fault by unwinding, without rollback
+  eager = 3,        // recovered from a first fault by unwinding, without rollback
   unprotected = 4,  // no fault: the undo log was full; the region went on natively
 };
 
