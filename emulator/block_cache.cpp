@@ -86,7 +86,7 @@ const Block* stop_at(Thread& t, const char* reason) {
 // A call or jump to address zero or near it: certain to be a fault, and a common one.
 const Block* null_function(Thread& t, u64 rip) {
   machine_of(t).stop = Stop::fault;
-  t.fault = Fault{};
+  clear_fault(t.fault);
   t.fault.kind = FaultKind::exec_violation;
   t.fault.access = Access::execute;
   t.fault.address = rip;

@@ -99,7 +99,7 @@ const Op* stop_here(Thread& t, Stop stop, const char* reason) {
 
 const Op* stop_with_fault(Thread& t, FaultKind kind, Access access, u64 address) {
   stop_here(t, Stop::fault);
-  t.fault = Fault{};
+  clear_fault(t.fault);
   t.fault.kind = kind;
   t.fault.access = access;
   t.fault.address = address;

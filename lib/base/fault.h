@@ -33,6 +33,14 @@ struct Fault {
   Registers registers;
 };
 
+// The same as `fault = Fault{}`, but never a call of libc's memset (see copy_registers).
+inline void clear_fault(Fault& fault) {
+  static_assert(sizeof(Fault) % sizeof(u64) == 0);
+  Fault* target = &fault;
+  u64 words = sizeof(Fault) / sizeof(u64);
+  asm volatile("rep stosq" : "+D"(target), "+c"(words) : "a"(0) : "memory");
+}
+
 // First address that counts as a plain wild access and not as a NULL pointer with an offset.
 inline constexpr u64 null_page_end = 0x10000;
 
