@@ -60,6 +60,9 @@ u64 enter_trampoline();
 // return_address and attached the log. Runs on the engine's stack, the guest's vectors live.
 Outcome run(Thread& thread);
 
+// Interpreted so far in the calling thread's activation; 0 outside one.
+u64 instructions_so_far();
+
 // From a signal handler: is this fault the guest's, of the thread's current activation? Then fills
 // thread.fault, and changes `context` so that resuming it makes run() return Stop::fault; true.
 bool take_fault(int signal, const siginfo_t& info, ucontext_t& context);

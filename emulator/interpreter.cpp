@@ -150,4 +150,10 @@ Outcome run(Thread& t) {
   return {m.stop, m.instructions, m.reason};
 }
 
+u64 instructions_so_far() {
+  const Thread& t = this_thread;
+  const bool inside = t.state == ThreadState::running || t.state == ThreadState::native;
+  return inside ? static_cast<const Machine*>(t.scratch)->instructions : 0;
+}
+
 }  // namespace selfheal::emulator

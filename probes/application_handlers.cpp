@@ -173,4 +173,12 @@ extern "C" __attribute__((visibility("hidden"))) void selfheal_before_end() {
   }
 }
 
+// _exit, _Exit, quick_exit: destructors will not run.
+extern "C" __attribute__((visibility("hidden"))) void selfheal_before_short_end() {
+  selfheal_before_end();
+  if (hooks().process_ending != nullptr) {
+    hooks().process_ending();
+  }
+}
+
 }  // namespace selfheal::probes

@@ -153,9 +153,9 @@ selfheal_resolve_and_jump:
         BEFORE selfheal_before_exec, fexecve
         BEFORE selfheal_before_exec, execveat
         BEFORE selfheal_before_end, exit
-        BEFORE selfheal_before_end, _exit
-        BEFORE selfheal_before_end, _Exit
-        BEFORE selfheal_before_end, quick_exit
+        BEFORE selfheal_before_short_end, _exit
+        BEFORE selfheal_before_short_end, _Exit
+        BEFORE selfheal_before_short_end, quick_exit
         BEFORE selfheal_before_end, abort
         BEFORE selfheal_before_jump, longjmp
         BEFORE selfheal_before_jump, _longjmp

@@ -68,6 +68,9 @@ struct Hooks {
   // In a child, before fork returns. Not called for vfork.
   void (*fork_child)() = nullptr;
 
+  // _exit, _Exit or quick_exit was called (also in a vfork child): no destructor is going to run.
+  void (*process_ending)() = nullptr;
+
   // A seccomp filter or PR_SET_MDWE is in force from now on: probes/sandbox.h says what is left.
   void (*filter_installed)() = nullptr;
 };

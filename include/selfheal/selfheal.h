@@ -35,6 +35,12 @@ struct selfheal_statistics {
   uint64_t
       left_to_die; /* faults in a region that were not healed, for the reason in their record */
   uint64_t bytes_undone; /* memory put back */
+  /* What the engine did. Counted without locks: with more than 64 threads a few may be missing. */
+  uint64_t region_calls; /* calls of regions that the engine ran, those still running included */
+  uint64_t
+      instructions;     /* interpreted in them; of those still running, the calling thread's only */
+  uint64_t went_native; /* of them, ended by going on natively without protection, because of
+                           something the engine does not do or a full undo log */
 };
 
 /* Fills `out` up to out->size. 0, or -1 with errno EINVAL when out is NULL or its size is below 8.

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "include/selfheal/selfheal.h"
+#include "lib/runtime/counts.h"
 #include "lib/runtime/runtime.h"
 
 using selfheal::runtime::runtime;
@@ -26,6 +27,10 @@ extern "C" int selfheal_get_statistics(selfheal_statistics* out) {
   now.heals = runtime.heals.load();
   now.left_to_die = runtime.left_to_die.load();
   now.bytes_undone = runtime.bytes_undone.load();
+  const selfheal::runtime::Counts engine = selfheal::runtime::counts();
+  now.region_calls = engine.calls;
+  now.instructions = engine.instructions;
+  now.went_native = engine.went_native;
   memcpy(out, &now, now.size);
   return 0;
 }

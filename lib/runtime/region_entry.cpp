@@ -16,6 +16,7 @@
 #include "emulator/engine.h"
 #include "emulator/guard.h"
 #include "lib/patch/stubs.h"
+#include "lib/runtime/counts.h"
 #include "lib/runtime/engine_start.h"
 #include "lib/runtime/heal.h"
 #include "lib/runtime/regions.h"
@@ -88,10 +89,12 @@ void run_region() {
     thread.guest.rip = runtime.patcher.native_path(static_cast<u32>(thread.region_index));
     return;
   }
+  count_call();
   close_entry();
   take_checkpoint(thread, region);
   thread.state = ThreadState::running;
   const emulator::Outcome outcome = emulator::run(thread);
+  count_run(thread, outcome);
   thread.state = ThreadState::native;
   switch (outcome.stop) {
     case Stop::fault:
@@ -126,6 +129,7 @@ bool protect_thread() {
   if (!attach_engine_memory()) {
     return false;
   }
+  choose_count_cell();
   open_entry();
   return true;
 }

@@ -14,6 +14,7 @@
 #include "lib/runtime/region_entry.h"
 #include "lib/runtime/runtime.h"
 #include "lib/runtime/stack_bounds.h"
+#include "lib/runtime/statistics_line.h"
 #include "lib/store/location.h"
 #include "probes/hooks.h"
 
@@ -48,6 +49,7 @@ bool install_probes() {
   hooks.thread_ending = &on_thread_ending;
   hooks.progress = &on_progress;
   hooks.fork_child = &on_fork_child;
+  hooks.process_ending = &write_statistics;
   return probes::install(hooks) && probes::watch_traps();
 }
 
