@@ -12,6 +12,7 @@ enum class EffectResult : u8 {
   unsupported,  // nothing has happened; go native at this instruction. What it was: model_name() or
                 // syscall_name()
   log_full,     // nothing has happened; the undo log cannot take it
+  interrupted,  // nothing has happened; a signal has to be delivered first
 };
 
 }  // namespace selfheal::emulator

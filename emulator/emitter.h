@@ -47,6 +47,38 @@ class Emitter {
   void cld() { byte(0xfc); }
   void ret() { byte(0xc3); }
 
+  void store_byte(u8 value, i32 fs) {  // movb $value, %fs:disp
+    thread_word(0xc6, 0, fs, false);
+    byte(value);
+  }
+  void compare_byte(u8 value, i32 fs) {  // cmpb $value, %fs:disp
+    thread_word(0x80, 7, fs, false);
+    byte(value);
+  }
+  void subtract(u8 reg, i32 fs) { thread_word(0x2b, reg, fs, true); }  // sub %fs:disp, %reg
+  void compare(u8 reg, i32 fs) { thread_word(0x3b, reg, fs, true); }   // cmp %fs:disp, %reg
+  void move(u8 to, u8 from) {
+    bytes(0x48 | (from >= 8 ? 4 : 0) | (to >= 8 ? 1 : 0), 0x89,
+          0xc0 | ((from & 7) << 3) | (to & 7));
+  }
+
+  // Short jumps forward: give what these return to `land` where they shall go.
+  unsigned jump_if_equal() { return jump_forward(0x74); }
+  unsigned jump_if_below() { return jump_forward(0x72); }
+  void land(unsigned jump) {
+    if (jump < capacity_) {
+      buffer_[jump - 1] = static_cast<u8>(size_ - jump);
+    }
+  }
+  void jump_back(unsigned target) {
+    byte(0xe9);
+    dword(target - (size_ + 4));
+  }
+  void jump_absolute(u64 target) {
+    bytes(0xff, 0x25, 0, 0, 0, 0);  // jmp *0(%rip)
+    qword(target);
+  }
+
   // flags = %fs:word, but for DF and the system flags; destroys rax and rcx.
   void load_status_flags(i32 fs) {
     load(rax, fs);
@@ -75,6 +107,10 @@ class Emitter {
   }
 
  private:
+  unsigned jump_forward(u8 opcode) {
+    bytes(opcode, 0);
+    return size_;
+  }
   void thread_word(u8 opcode, u8 reg, i32 fs, bool wide) {
     byte(0x64);
     if (wide || reg >= 8) {

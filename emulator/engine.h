@@ -18,6 +18,7 @@ enum class Stop : u8 {
   unsupported,      // guest.rip is an instruction, or a call, that must run natively
   log_full,         // the undo log cannot take what the instruction at guest.rip writes
   budget,           // the instruction budget is used up
+  signal,           // thread.signal_waits: deliver it at guest.rip, then resume()
 };
 
 struct Outcome {
@@ -40,13 +41,18 @@ struct Config {
   void (*original_bytes)(u64 address, u8* buffer, u64 size);
   // What kind of code is at `address`? Cheap and conservative. Asked when code is decoded only.
   CodeKind (*code_kind)(u64 address);
-  // Is this code of libselfheal that is not to be interpreted? Then it is a function's entry, and
-  // called natively. Asked when code is decoded only.
-  bool (*native_text)(u64 address);
+  // Text of libselfheal itself: calls into it are made natively.
+  u64 own_text_begin;
+  u64 own_text_end;
   u64 code_size;           // bytes of generated code
   u64 block_memory;        // bytes of decoded blocks
   u64 instruction_budget;  // per activation; 0: none
-  void (*run)();           // the runtime's function the enter trampoline calls (see thread.h)
+  u64 signal_area_size;    // bytes a thread has at Thread::signal_area
+  u64 native_entry;        // what a stub may jump to instead of the enter trampoline
+  // The runtime's functions that the trampolines call, on the engine's stack (see thread.h):
+  void (*run)();      // a region was entered
+  void (*resume)();   // a signal handler has returned to the activation; thread.guest is set
+  void (*deliver)();  // about to leave, but a signal waits; does not return
 };
 
 // Once per process, before any thread attaches. False: no engine (the reason in `why`).
@@ -56,9 +62,20 @@ bool started();
 // Address to put into the thread-local `enter_target` of threads that may enter the engine.
 u64 enter_trampoline();
 
+// Address to put there while a signal handler runs above a suspended activation: regions run
+// natively, unless the handler turns out to have been left.
+u64 suspended_trampoline();
+
+// Where to send a thread, with rsp = thread.stack_top, for the runtime's `resume` to be called.
+u64 resume_trampoline();
+
 // Interprets from thread.guest until something of Stop happens. The caller has filled entry_sp,
 // return_address and attached the log. Runs on the engine's stack, the guest's vectors live.
 Outcome run(Thread& thread);
+
+// The same for an activation that had stopped with Stop::signal, and whose guest may have been
+// changed since.
+Outcome resume(Thread& thread);
 
 // Interpreted so far in the calling thread's activation; 0 outside one.
 u64 instructions_so_far();

@@ -6,15 +6,31 @@ namespace selfheal::emulator {
 namespace {
 
 constinit CodeMemory memory;
-constinit u64 enter_address = 0;
+constinit Trampolines the_trampolines{};
 constinit u64 mask_readers = 0;
 constinit u64 vector_readers = 0;
 constinit u64 mmx_readers = 0;
 constexpr unsigned reader_size = 16;
 
+constexpr u8 state(ThreadState s) {
+  return static_cast<u8>(s);
+}
+
 // See the picture in thread.h. Nothing below the guest's rsp is touched on the way out: the
 // guest may have live data in its red zone.
-void emit_enter_and_leave(Emitter& e) {
+//
+//   enter:      state = busy; registers ► guest; engine's stack; call run
+//   check:      a signal waits? call deliver, for good
+//   leave:      guest ► registers
+//   leave_end:  (the last but one instruction was state = idle)
+//   resume:     state = busy; call resume; jmp check
+//   suspended:  rsp still within the handler's stack? native entry : enter
+//
+// From the first instruction of `enter` to the last of `leave` an asynchronous signal finds the
+// thread busy and waits, or is told apart by `leave` (interrupt.cpp).
+void emit_trampolines(Emitter& e, u64 native_entry) {
+  Trampolines& at = the_trampolines;
+  e.store_byte(state(ThreadState::busy), thread_state());
   for (u8 r = 0; r < gpr_count; ++r) {
     if (r != rsp) {
       e.store(r, guest_word(r));
@@ -27,12 +43,54 @@ void emit_enter_and_leave(Emitter& e) {
   e.load(rsp, in_thread(offsetof(Thread, stack_top)));
   e.cld();
   e.call_word(in_thread(offsetof(Thread, run)));
+  const unsigned check = e.size();
+  e.compare_byte(0, in_thread(offsetof(Thread, signal_waits)));
+  const unsigned no_signal = e.jump_if_equal();
+  e.call_word(in_thread(offsetof(Thread, deliver)));
+  e.land(no_signal);
+  at.leave = e.size();
   e.push_word(guest_flags());
   e.popfq();
   for (u8 r = 0; r < gpr_count; ++r) {
     e.load(r, guest_word(r));  // mov leaves the flags alone
   }
+  e.store_byte(state(ThreadState::idle), thread_state());
   e.jump_word(in_thread(offsetof(Thread, guest) + offsetof(Registers, rip)));
+  at.leave_end = e.size();
+
+  at.resume = e.size();
+  e.store_byte(state(ThreadState::busy), thread_state());
+  e.call_word(in_thread(offsetof(Thread, resume)));
+  e.jump_back(check);
+
+  at.suspended = e.size();
+  e.push(rax);
+  e.pushfq();
+  e.move(rax, rsp);
+  e.subtract(rax, in_thread(offsetof(Thread, suspension) + offsetof(Suspension, low)));
+  e.compare(rax, in_thread(offsetof(Thread, suspension) + offsetof(Suspension, span)));
+  const unsigned inside = e.jump_if_below();
+  e.popfq();
+  e.pop(rax);
+  e.jump_back(0);
+  e.land(inside);
+  e.popfq();
+  e.pop(rax);
+  e.jump_absolute(native_entry);
+}
+
+bool place_trampolines(u64 native_entry) {
+  u8 code[768];
+  Emitter e(code, sizeof code);
+  emit_trampolines(e, native_entry);
+  const u64 base = e.overflow() ? 0 : place_code(code, e.size());
+  Trampolines& at = the_trampolines;
+  at.enter = base;
+  at.leave += base;
+  at.leave_end += base;
+  at.resume += base;
+  at.suspended += base;
+  return base != 0;
 }
 
 enum class VectorWidth : u8 { xmm, ymm, zmm };
@@ -110,14 +168,10 @@ u64 emit_readers(unsigned count, auto&& emit) {
 
 }  // namespace
 
-bool start_generated_code(u64 size) {
-  if (!memory.map(0, size)) {
+bool start_generated_code(u64 size, u64 native_entry) {
+  if (!memory.map(0, size) || !place_trampolines(native_entry)) {
     return false;
   }
-  u8 code[512];
-  Emitter e(code, sizeof code);
-  emit_enter_and_leave(e);
-  enter_address = e.overflow() ? 0 : place_code(code, e.size());
   const Features f = detect();
   if (f.mask_registers) {
     mask_readers =
@@ -129,7 +183,7 @@ bool start_generated_code(u64 size) {
     r.bytes(0x0f, 0x7f, m << 3 | 7);  // movq %mm, (%rdi)
     r.ret();
   });
-  return enter_address != 0 && vector_readers != 0 && mmx_readers != 0;
+  return vector_readers != 0 && mmx_readers != 0;
 }
 
 bool detach_generated_code() {
@@ -152,8 +206,8 @@ u64 place_code(const u8* bytes, unsigned size) {
   return address;
 }
 
-u64 enter_trampoline_address() {
-  return enter_address;
+const Trampolines& trampolines() {
+  return the_trampolines;
 }
 
 u64 read_mask_register(unsigned k) {

@@ -19,15 +19,27 @@ inline i32 guest_flags() {
   return in_thread(offsetof(Thread, guest) + offsetof(Registers, rflags));
 }
 
-// Maps the memory and emits all but the thunks.
-bool start_generated_code(u64 size);
+inline i32 thread_state() {
+  return in_thread(offsetof(Thread, state));
+}
+
+// Maps the memory and emits all but the thunks. `native_entry`: see Config.
+bool start_generated_code(u64 size, u64 native_entry);
 bool detach_generated_code();
 bool in_generated_code(u64 address);
 
 // Copies code in; 0 when there is no room. Callers hold the block lock.
 u64 place_code(const u8* bytes, unsigned size);
 
-u64 enter_trampoline_address();
+// The ways in and out; addresses. `leave` to `leave_end`: the guest goes back into its registers.
+struct Trampolines {
+  u64 enter;
+  u64 leave;
+  u64 leave_end;
+  u64 resume;
+  u64 suspended;
+};
+const Trampolines& trampolines();
 
 // The guest's live vector state, read without the compiler's knowing.
 u64 read_mask_register(unsigned k);

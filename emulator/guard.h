@@ -37,13 +37,14 @@ class VectorScope {
 };
 
 // While it lives, a fault is not the guest's: for calls that must not be cut in two (malloc's
-// lock). Does nothing without a thread.
+// lock). Does nothing without a thread. `busy` instead of `native` says that the call is not one
+// the guest is just making, so that no signal handler may see the guest now.
 class NativeScope {
  public:
-  explicit NativeScope(Thread* thread) : thread_(thread) {
+  explicit NativeScope(Thread* thread, ThreadState state = ThreadState::native) : thread_(thread) {
     if (thread_ != nullptr) {
       before_ = thread_->state;
-      thread_->state = ThreadState::native;
+      thread_->state = state;
     }
   }
   ~NativeScope() {

@@ -77,13 +77,31 @@ const Op* go_to(Thread& t, const Op& op, u64 target) {
     op.link.store(block, std::memory_order_release);
   }
   m.instructions += block->count;
-  if (m.instructions > m.budget) [[unlikely]] {
+  if (m.instructions > m.budget && !pause(t, target)) [[unlikely]] {
     m.instructions -= block->count;
-    t.guest.rip = target;
-    m.stop = Stop::budget;
     return nullptr;
   }
   return block->ops;
+}
+
+bool pause(Thread& t, u64 rip) {
+  Machine& m = machine_of(t);
+  if (t.signal_waits) {
+    m.stop = Stop::signal;
+  } else if (m.instructions > m.limit) {
+    m.stop = Stop::budget;
+  } else {
+    return true;
+  }
+  t.guest.rip = rip;
+  return false;
+}
+
+void note_stack(Thread& t) {
+  Machine& m = machine_of(t);
+  const u64 sp = t.guest.gpr[rsp];
+  m.other_stack = sp > t.entry_sp + same_stack_reach || sp < m.stack_floor - same_stack_reach;
+  m.elide_top = m.other_stack ? 0 : t.entry_sp;
 }
 
 Handler jump_if_handler(unsigned code) {
@@ -156,6 +174,8 @@ const Op* do_system_call(Thread& t, const Op& op) {
       return go_to(t, op, op.next_rip());
     case EffectResult::log_full:
       return stop_here(t, Stop::log_full);
+    case EffectResult::interrupted:
+      return stop_here(t, Stop::signal);
     default:
       return stop_here(t, Stop::unsupported, "a system call that must be made natively");
   }
@@ -170,6 +190,8 @@ const Op* do_model(Thread& t, const Op& op) {
       return &op + 1;
     case EffectResult::log_full:
       return stop_here(t, Stop::log_full);
+    case EffectResult::interrupted:
+      return stop_here(t, Stop::signal);
     case EffectResult::unsupported:
       break;
   }
@@ -203,10 +225,7 @@ const Op* do_stack_grown(Thread& t, const Op& op) {
 }
 
 const Op* do_stack_changed(Thread& t, const Op& op) {
-  Machine& m = machine_of(t);
-  const u64 sp = t.guest.gpr[rsp];
-  m.other_stack = sp > t.entry_sp + same_stack_reach || sp < m.stack_floor - same_stack_reach;
-  m.elide_top = m.other_stack ? 0 : t.entry_sp;
+  note_stack(t);
   return &op + 1;
 }
 

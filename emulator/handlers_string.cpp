@@ -127,8 +127,8 @@ const Op* do_string(Thread& t, const Op& op) {
         return &op + 1;
       }
     }
-    if (t.guest.gpr[rcx] != 0 && ++m.instructions > m.budget) [[unlikely]] {
-      return stop_here(t, Stop::budget);
+    if (t.guest.gpr[rcx] != 0 && ++m.instructions > m.budget && !pause(t, op.rip)) [[unlikely]] {
+      return nullptr;
     }
   }
 }

@@ -40,10 +40,6 @@ const Config& config() {
   return the_config;
 }
 
-u64 run_address() {
-  return address_of_function(the_config.run);
-}
-
 constinit u64 user_end = u64{1} << 47;
 
 bool start(const Config& wanted, const char*& why) {
@@ -59,7 +55,7 @@ bool start(const Config& wanted, const char*& why) {
   if (__get_cpuid(0x80000008, &a, &b, &c, &d) != 0) {
     user_end = u64{1} << (((a >> 8) & 0xff) - 1);
   }
-  if (!start_generated_code(wanted.code_size)) {
+  if (!start_generated_code(wanted.code_size, wanted.native_entry)) {
     why = "no memory for generated code";
     return false;
   }
@@ -81,7 +77,15 @@ bool started() {
 }
 
 u64 enter_trampoline() {
-  return enter_trampoline_address();
+  return trampolines().enter;
+}
+
+u64 suspended_trampoline() {
+  return trampolines().suspended;
+}
+
+u64 resume_trampoline() {
+  return trampolines().resume;
 }
 
 bool after_fork() {
@@ -125,22 +129,20 @@ u64 gs_base() {
   return base;
 }
 
-Outcome run(Thread& t) {
+namespace {
+
+Outcome go_on(Thread& t) {
   Machine& m = machine_of(t);
   const Op entry{};
   m.op = &entry;
-  m.elide_top = t.entry_sp;
-  m.stack_floor = t.guest.gpr[rsp];
-  m.saving = m.fetching = m.decoding = m.other_stack = false;
+  m.saving = m.fetching = m.decoding = false;
   m.stop = Stop::left;
   m.reason = nullptr;
-  m.instructions = 0;
-  m.budget = the_config.instruction_budget != 0 ? the_config.instruction_budget : ~u64{0};
-  asm("mov %%fs:0, %0" : "=r"(m.fs_base));
+  set_checkpoint(t);
   t.escaped = false;
   t.state = ThreadState::running;
   selfheal_call_with_escape(&t.escape, interpret, &t);
-  t.state = ThreadState::idle;
+  t.state = ThreadState::busy;
   if (m.decoding) {  // left in the middle: reading the code bytes faulted
     abandon_decoding(m);
     m.stop = Stop::unsupported;
@@ -150,10 +152,28 @@ Outcome run(Thread& t) {
   return {m.stop, m.instructions, m.reason};
 }
 
+}  // namespace
+
+Outcome run(Thread& t) {
+  Machine& m = machine_of(t);
+  m.elide_top = t.entry_sp;
+  m.stack_floor = t.guest.gpr[rsp];
+  m.other_stack = false;
+  m.instructions = 0;
+  m.limit = the_config.instruction_budget != 0 ? the_config.instruction_budget : ~u64{0};
+  asm("mov %%fs:0, %0" : "=r"(m.fs_base));
+  return go_on(t);
+}
+
+Outcome resume(Thread& t) {
+  note_stack(t);
+  return go_on(t);
+}
+
 u64 instructions_so_far() {
   const Thread& t = this_thread;
-  const bool inside = t.state == ThreadState::running || t.state == ThreadState::native;
-  return inside ? static_cast<const Machine*>(t.scratch)->instructions : 0;
+  const bool outside = t.state == ThreadState::absent || t.state == ThreadState::idle;
+  return outside ? 0 : static_cast<const Machine*>(t.scratch)->instructions;
 }
 
 }  // namespace selfheal::emulator

@@ -6,6 +6,5 @@
 namespace selfheal::emulator {
 
 const Config& config();
-u64 run_address();  // of the runtime's function that the enter trampoline calls
 
 }  // namespace selfheal::emulator

@@ -30,7 +30,8 @@ struct Machine {
   Stop stop;
   const char* reason;
   u64 instructions;
-  u64 budget;
+  u64 budget;  // how far to count before pause() looks up: `limit`, or 0 when a signal waits
+  u64 limit;   // the instruction budget
   u64 fs_base;
   u64 rep_rest;     // iterations of a repeated instruction beyond the chunk that is being executed
   u64 vector_area;  // for xsave, 64-byte aligned
@@ -181,6 +182,24 @@ template <typename T>
   t.guest.gpr[rsp] = sp;
   return true;
 }
+
+// A signal handler asks for a halt by setting signal_waits and then the budget to 0, so it is set
+// here in the other order.
+inline void set_checkpoint(Thread& t) {
+  Machine& m = machine_of(t);
+  m.budget = m.limit;
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  if (t.signal_waits) {
+    m.budget = 0;
+  }
+}
+
+// The budget is used up, or looks like it: stops with guest.rip at `rip` if it is so, or if a
+// signal waits. True: go on.
+[[nodiscard, gnu::cold]] bool pause(Thread& t, u64 rip);
+
+// The guest's stack pointer was set to something else: is it still the stack of entry?
+void note_stack(Thread& t);
 
 // Control goes to `target`: the first instruction there, or nullptr when the activation ends.
 const Op* go_to(Thread& t, const Op& op, u64 target);

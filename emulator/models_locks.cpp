@@ -35,6 +35,9 @@ EffectResult operate(Thread& thread, u64 size, Action compensation, u64 operand 
   u64 result = 0;
   {
     const NativeScope native(&thread);
+    if (thread.signal_waits) {  // and its handler may be what this would wait for
+      return EffectResult::interrupted;
+    }
     result = call_native(thread);
   }
   const u32 error = static_cast<u32>(result);
@@ -102,6 +105,9 @@ EffectResult model_waits(Thread& thread) {
   thread.log.run_deferred();
   thread.log.note_irrevocable(SYS_futex);
   const NativeScope native(&thread);
+  if (thread.signal_waits) {
+    return EffectResult::interrupted;
+  }
   return returns_int(thread, call_on_guest_stack(thread, thread.guest.rip, argument(thread, 0),
                                                  argument(thread, 1), argument(thread, 2),
                                                  argument(thread, 3), 0, 0));

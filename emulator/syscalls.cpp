@@ -1,5 +1,6 @@
 #include "emulator/syscalls.h"
 
+#include "emulator/copy_bytes.h"
 #include "emulator/syscalls_internal.h"
 
 namespace selfheal::emulator {
@@ -87,11 +88,21 @@ bool Call::keep_fixed(u8 argument_index, u16 size) {
   return keep(&buffer, 1);
 }
 
+// A signal that comes before the kernel has begun, or that the kernel wants to be handled before it
+// begins anew, makes the call not happen (guest_syscall.S); the guest is then at its instruction,
+// to be restarted, with the result `interrupted` for whoever looks before run_syscall says so.
 long Call::perform() {
-  const NativeScope native(&thread_);
-  result_ = raw_syscall(row_.number, arguments_[0], arguments_[1], arguments_[2], arguments_[3],
-                        arguments_[4], arguments_[5]);
-  thread_.guest.gpr[rax] = static_cast<u64>(result_);
+  const u64 registers[7] = {row_.number,   arguments_[0], arguments_[1], arguments_[2],
+                            arguments_[3], arguments_[4], arguments_[5]};
+  const ThreadState state = thread_.state;
+  thread_.state = ThreadState::busy;
+  compiler_barrier();
+  result_ = selfheal_guest_syscall(registers, &thread_.signal_waits);
+  compiler_barrier();
+  thread_.state = state;
+  if (!interrupted()) {
+    thread_.guest.gpr[rax] = static_cast<u64>(result_);
+  }
   return result_;
 }
 
@@ -116,6 +127,25 @@ EffectResult Call::pretend(long result) {
   return EffectResult::done;
 }
 
+namespace {
+
+EffectResult make_plainly(Call& call) {
+  if (!call.keep_row_buffers() || !call.log().room()) {
+    return EffectResult::log_full;
+  }
+  call.perform();
+  switch (call.row().effect) {
+    case Effect::creates:
+      return call.created();
+    case Effect::irrevocable:
+      return call.irrevocable();
+    default:
+      return call.done();
+  }
+}
+
+}  // namespace
+
 EffectResult run_syscall(Thread& thread) {
   const SyscallRow* row = row_of(thread.guest.gpr[rax]);
   if (row == nullptr || row->effect == Effect::leave) {
@@ -128,21 +158,8 @@ EffectResult run_syscall(Thread& thread) {
     thread.log.run_deferred();
   }
   Call call(thread, *row);
-  if (row->handler != nullptr) {
-    return row->handler(call);
-  }
-  if (!call.keep_row_buffers() || !thread.log.room()) {
-    return EffectResult::log_full;
-  }
-  call.perform();
-  switch (row->effect) {
-    case Effect::creates:
-      return call.created();
-    case Effect::irrevocable:
-      return call.irrevocable();
-    default:
-      return call.done();
-  }
+  const EffectResult result = row->handler != nullptr ? row->handler(call) : make_plainly(call);
+  return call.interrupted() ? EffectResult::interrupted : result;
 }
 
 const char* syscall_name(u64 number) {

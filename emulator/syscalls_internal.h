@@ -31,6 +31,9 @@ struct Buffer {
   u16 value = 0;
 };
 
+// See guest_syscall.S.
+extern "C" long selfheal_guest_syscall(const u64* registers, const bool* signal_waits);
+
 class Call;
 using Handler = EffectResult (*)(Call& call);
 
@@ -64,6 +67,8 @@ class Call {
   // Once. Sets the guest's rax.
   long perform();
   bool failed() const { return syscall_failed(result_); }
+  // Not performed: a signal has to be delivered first. Counts as failed.
+  bool interrupted() const { return result_ == not_performed; }
   long result() const { return result_; }
 
   EffectResult done() const { return EffectResult::done; }
@@ -75,6 +80,8 @@ class Call {
   EffectResult pretend(long result);
 
  private:
+  static constexpr long not_performed = -512;  // ERESTARTSYS, which the kernel never shows anybody
+
   Thread& thread_;
   const SyscallRow& row_;
   u64 arguments_[6];

@@ -63,7 +63,10 @@ EffectResult handle_sigaltstack(Call& call) {
 }
 
 EffectResult handle_umask(Call& call) {
-  static_cast<void>(call.log().action(Action::restore_umask, static_cast<u64>(call.perform())));
+  const u64 before = static_cast<u64>(call.perform());
+  if (!call.interrupted()) {
+    static_cast<void>(call.log().action(Action::restore_umask, before));
+  }
   return call.done();
 }
 

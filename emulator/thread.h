@@ -27,11 +27,20 @@ struct Escape {
   u64 rbx, rbp, r12, r13, r14, r15, rsp, rip;
 };
 
+// The stack of a signal handler that runs while the activation waits (state suspended). A call of a
+// region from outside of it shows that the handler has been left by a jump or an exception.
+struct Suspension {
+  u64 low;   // lowest address of the stack the handler runs on
+  u64 span;  // from there to its signal frame
+};
+
 enum class ThreadState : u8 {
-  absent,   // no engine memory: regions run natively
-  idle,     // ready to enter a region
-  running,  // interpreting guest code
-  native,   // inside a modelled or native call made for the guest: a fault there is not the guest's
+  absent,     // no engine memory: regions run natively
+  idle,       // ready to enter a region
+  busy,       // on the engine's own business, between the trampolines
+  running,    // interpreting guest code
+  native,     // inside a modelled or native call for the guest: a fault there is not the guest's
+  suspended,  // a signal handler of the application's runs natively, the activation waits for it
 };
 
 struct Thread {
@@ -39,8 +48,12 @@ struct Thread {
   u64 host_sp;       // a thunk's way back to the engine's stack
   u64 stack_top;     // of the engine's stack, 16-byte aligned
   u64 region_index;  // what the stub pushed
-  u64 run;           // address of the C++ function the enter trampoline calls
+  // Addresses of the runtime's functions which the trampolines call: see Config.
+  u64 run;
+  u64 resume;
+  u64 deliver;
   ThreadState state;
+  bool signal_waits;     // to be delivered before the next block: interrupt.h
   bool escaped;          // set by take_fault
   u64 entry_sp;          // guest rsp at region entry: [entry_sp] holds the return address
   u64 return_address;    // as it was at entry
@@ -49,10 +62,12 @@ struct Thread {
   u16 checkpoint_x87_control;
   Escape escape;
   Fault fault;  // what take_fault or an explicit check saw
+  Suspension suspension;
   UndoLog log;
   u64 memory;  // one mapping: engine stack, undo log, scratch block, vector save area
   u64 memory_size;
   void* scratch;  // the interpreter's own per-thread data
+  u64 signal_area;      // the runtime's, Config::signal_area_size bytes, 64-byte aligned
 };
 
 // The calling thread's. Zero-initialised: state absent.

@@ -258,7 +258,7 @@ void UndoLog::commit() {
   const bool big = used() > big_size;
   if (limit_ != end_) {
     const VectorScope vectors;
-    const NativeScope native(owner_);
+    const NativeScope native(owner_, ThreadState::busy);
     for (u64 at = end_; at > limit_;) {
       at -= sizeof(DeferredEffect);
       const auto* held = pointer_to<const DeferredEffect>(at);

@@ -32,33 +32,6 @@ extern "C" {
 void selfheal_handler_return();
 }
 
-struct CopyRequest {
-  u64 top;
-  const Frame* from;
-  Frame* copy;
-};
-
-void copy_frame(void* argument) {
-  auto& request = *static_cast<CopyRequest*>(argument);
-  request.copy = copy_frame_below(request.top, request.from);
-}
-
-// Null: no room. The kernel's rule (get_sigframe): the alternate stack if asked for and not
-// already on it; and a frame that would leave the alternate stack at its low end is refused.
-Frame* frame_for_handler(const Frame* from, u64 interrupted, const Disposition& disposition) {
-  const Thread& thread = this_thread();
-  CopyRequest request{interrupted - red_zone, from, nullptr};
-  bool alternate = thread.on_application_stack(interrupted);
-  if (disposition.flags & SA_ONSTACK && !alternate && thread.has_application_stack()) {
-    request.top = address_of(thread.application_stack.ss_sp) + thread.application_stack.ss_size;
-    alternate = true;
-  }
-  if (alternate && !thread.on_application_stack(frame_address_below(request.top, from))) {
-    return nullptr;
-  }
-  return guarded(copy_frame, &request) ? request.copy : nullptr;
-}
-
 HandlerRun* innermost(Thread& thread) {
   return thread.runs != 0 && thread.runs <= Thread::max_runs ? &thread.run[thread.runs - 1]
                                                              : nullptr;
@@ -75,7 +48,8 @@ bool is_inside(const Thread& thread, const HandlerRun& run, u64 stack_pointer) {
 void run_application_handler(const SignalContext& signal, const Disposition& disposition,
                              int error_number) {
   Thread& thread = this_thread();
-  Frame* frame = frame_for_handler(Frame::of(signal), stack_pointer(signal.context), disposition);
+  Frame* frame = place_handler_frame(*Frame::of(signal), stack_pointer(signal.context),
+                                     disposition.flags & SA_ONSTACK);
   if (frame == nullptr) {
     return;
   }
@@ -131,12 +105,12 @@ bool inside_application_handler(u64 stack_pointer) {
 extern "C" __attribute__((visibility("hidden"))) void selfheal_before_jump(
     const __jmp_buf_tag* target) {
   Thread& thread = this_thread();
-  if (thread.runs == 0) {
-    return;
-  }
   constexpr unsigned jb_rsp = 6;
   u64 stack_pointer = static_cast<u64>(target->__jmpbuf[jb_rsp]);
   asm("rorq $17, %0\n\txorq %%fs:0x30, %0" : "+r"(stack_pointer));
+  if (hooks().stack_left != nullptr) {
+    hooks().stack_left(stack_pointer);
+  }
   while (thread.runs != 0) {
     const HandlerRun* run = innermost(thread);
     if (run != nullptr && is_inside(thread, *run, stack_pointer)) {
@@ -153,6 +127,9 @@ extern "C" __attribute__((visibility("hidden"))) void selfheal_before_jump(
 extern "C" __attribute__((visibility("hidden"))) void selfheal_before_setcontext(
     const ucontext_t* target) {
   Thread& thread = this_thread();
+  if (hooks().stack_left != nullptr) {
+    hooks().stack_left(0);
+  }
   if (thread.runs != 0) {
     thread.runs = 0;
     thread.blocked = mask_word(target->uc_sigmask) & handled_signals();

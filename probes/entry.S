@@ -116,4 +116,54 @@ FUNCTION selfheal_handler_return
         .cfi_endproc
         .size selfheal_handler_return, . - selfheal_handler_return
 
+/* The kernel calls this for a wrapped handler (asynchronous.h). selfheal_on_asynchronous answers
+   with the frame to run it on, and its address; or with no frame: it is kept for later. */
+FUNCTION selfheal_asynchronous_entry
+        .cfi_startproc
+        .cfi_undefined rip
+        endbr64
+        movq %rdi, %rbx
+        movq %rsp, %rsi
+        subq $8, %rsp
+        call selfheal_on_asynchronous
+        addq $8, %rsp
+        testq %rax, %rax
+        jz 1f
+        movl %ebx, %esi
+        movq %rax, %rdi
+        movq FRAME_UCONTEXT + UC_RBX(%rax), %rbx
+        jmp selfheal_run_handler
+1:      addq $FRAME_UCONTEXT, %rsp
+        movl $SYS_RT_SIGRETURN, %eax
+        syscall
+        hlt
+        .cfi_endproc
+        .size selfheal_asynchronous_entry, . - selfheal_asynchronous_entry
+
+/* Where a handler returns to whose end hooks().handler_returned wants to know. rsp = its ucontext;
+   the answer is the context to resume. */
+        .cfi_startproc
+        SIGNAL_FRAME
+        nop
+FUNCTION selfheal_kept_handler_return
+        movq %rsp, %rdi
+        call selfheal_on_kept_handler_return
+        movq %rax, %rsp
+        movl $SYS_RT_SIGRETURN, %eax
+        syscall
+        hlt
+        .cfi_endproc
+        .size selfheal_kept_handler_return, . - selfheal_kept_handler_return
+
+/* (rdi ucontext) */
+FUNCTION selfheal_return_to
+        .cfi_startproc
+        .cfi_undefined rip
+        movq %rdi, %rsp
+        movl $SYS_RT_SIGRETURN, %eax
+        syscall
+        hlt
+        .cfi_endproc
+        .size selfheal_return_to, . - selfheal_return_to
+
         .section .note.GNU-stack,"",@progbits

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "probes/thread_state.h"
+
 namespace selfheal::probes {
 namespace {
 
@@ -55,6 +57,42 @@ Frame* copy_frame_below(u64 top, const Frame* frame) {
     copy->context()->uc_mcontext.fpregs = pointer_to<_libc_fpstate>(at.vectors);
   }
   return copy;
+}
+
+namespace {
+
+struct CopyRequest {
+  u64 top;
+  const Frame* from;
+  Frame* copy;
+};
+
+void copy_frame(void* argument) {
+  auto& request = *static_cast<CopyRequest*>(argument);
+  request.copy = copy_frame_below(request.top, request.from);
+}
+
+}  // namespace
+
+u64 alternate_stack_base(u64 address) {
+  const Thread& thread = this_thread();
+  return thread.on_application_stack(address) ? address_of(thread.application_stack.ss_sp) : 0;
+}
+
+// get_sigframe: the alternate stack if asked for and not already on it; and a frame that would
+// leave the alternate stack at its low end is refused.
+Frame* place_handler_frame(const Frame& from, u64 stack_pointer, bool alternate_stack) {
+  const Thread& thread = this_thread();
+  CopyRequest request{stack_pointer - red_zone, &from, nullptr};
+  bool alternate = thread.on_application_stack(stack_pointer);
+  if (alternate_stack && !alternate && thread.has_application_stack()) {
+    request.top = address_of(thread.application_stack.ss_sp) + thread.application_stack.ss_size;
+    alternate = true;
+  }
+  if (alternate && !thread.on_application_stack(frame_address_below(request.top, &from))) {
+    return nullptr;
+  }
+  return guarded(copy_frame, &request) ? request.copy : nullptr;
 }
 
 }  // namespace selfheal::probes

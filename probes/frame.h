@@ -40,4 +40,11 @@ u64 frame_address_below(u64 top, const Frame* frame);
 // Makes that copy. Faults when the memory below `top` is not there.
 Frame* copy_frame_below(u64 top, const Frame* frame);
 
+// The same where the kernel would place a handler's frame for this thread, interrupted with that
+// stack pointer. Null: no room; the kernel ends the process then.
+Frame* place_handler_frame(const Frame& from, u64 stack_pointer, bool alternate_stack);
+
+// Lowest address of the application's alternate stack if `address` is on it; 0: it is not.
+u64 alternate_stack_base(u64 address);
+
 }  // namespace selfheal::probes

@@ -35,11 +35,35 @@ struct SignalContext {
 
 enum class Verdict : u8 { die, resume };
 
+struct Frame;
+
+// A signal that somebody sent, and whose handler is about to run above the frame the kernel made.
+struct Arrival {
+  int signal;
+  u64 handler;
+  Frame* frame;
+  bool alternate_stack;  // the handler asked for it
+  bool fatal;            // one of those we handle: `handler` is our own, the application's later
+};
+
 struct Hooks {
   // Also in a vfork child (in_vfork_child), which must not roll back but may step over an int3.
   // A synchronous signal (si_code > 0), before anybody else is asked. True: the context is as
   // wanted, go on with it. Only a thread in the engine, or an int3 of ours, has a reason to say so.
   bool (*thread_fault)(SignalContext&) = nullptr;
+
+  // Where the handler is to run: `frame` itself, or a copy of it; null: not now. The runtime then
+  // has kept the signal, and changed the frame's context to what the thread goes on with. Asked
+  // for wrapped handlers (asynchronous.h) and for fatal signals that were sent, in a signal
+  // handler, possibly on the engine's stack.
+  Frame* (*thread_signal)(const Arrival&) = nullptr;
+
+  // A handler has returned whose frame had kept_handler_return() as its return address: the
+  // context to resume. On the handler's stack.
+  ucontext_t* (*handler_returned)(ucontext_t*) = nullptr;
+
+  // A jump (longjmp and its kin, setcontext) is about to set rsp to `stack_pointer`; 0: unknown.
+  void (*stack_left)(u64 stack_pointer) = nullptr;
 
   // A fault nobody handles. `die`: the process ends as it would have ended without us.
   Verdict (*fault)(const Fault&, SignalContext&) = nullptr;

@@ -6,11 +6,14 @@
 //   SA_ONSTACK  is kept back while no thread has an alternate stack of the application's: its
 //               handlers would land on ours, which is small and not theirs
 //
+// and once there is an engine, with our entry as the handler (asynchronous.h).
+//
 // A vfork child changes only the kernel's table, which is its own; ours is its parent's.
 #include <atomic>
 #include <errno.h>
 #include <signal.h>
 
+#include "probes/asynchronous.h"
 #include "probes/dispositions.h"
 #include "probes/interpose.h"
 #include "probes/kernel.h"
@@ -22,7 +25,7 @@ namespace selfheal::probes {
 namespace {
 
 constinit std::atomic<u64> withheld_mask[65]{};
-constinit std::atomic<u64> wants_alternate_stack{0};
+constinit std::atomic<u64> wants_alternate_stack_of{0};
 constinit std::atomic<bool> alternate_stacks_in_use{false};
 constinit std::atomic<u64> interrupting{0};  // siginterrupt(signal, 1)
 
@@ -55,20 +58,22 @@ int change_other(int signal, const struct sigaction* wanted, struct sigaction* b
   }
   const u64 bit = signal_bit(signal);
   const u64 withheld = withheld_mask[signal].load(std::memory_order_relaxed);
-  const bool kept_back = wants_alternate_stack.load(std::memory_order_relaxed) & bit;
+  const bool kept_back = wants_alternate_stack_of.load(std::memory_order_relaxed) & bit;
+  const u64 handler = application_handler(signal);
   struct sigaction changed;
   if (wanted != nullptr && !in_vfork_child()) {
     changed = *wanted;
     u64& mask = mask_word(changed.sa_mask);
     withheld_mask[signal].store(mask & handled_signals(), std::memory_order_relaxed);
     mask &= ~handled_signals();
-    wants_alternate_stack.fetch_and(~bit, std::memory_order_relaxed);
+    wants_alternate_stack_of.fetch_and(~bit, std::memory_order_relaxed);
     if (changed.sa_flags & SA_ONSTACK) {
-      wants_alternate_stack.fetch_or(bit, std::memory_order_relaxed);
+      wants_alternate_stack_of.fetch_or(bit, std::memory_order_relaxed);
       if (!alternate_stacks_in_use.load(std::memory_order_seq_cst)) {
         changed.sa_flags &= ~SA_ONSTACK;
       }
     }
+    wrap_handler(signal, changed);
     wanted = &changed;
   }
   const int result = selfheal_next_sigaction(signal, wanted, before);
@@ -77,6 +82,7 @@ int change_other(int signal, const struct sigaction* wanted, struct sigaction* b
     if (kept_back) {
       before->sa_flags |= SA_ONSTACK;
     }
+    unwrap_handler(*before, handler);
   }
   return result;
 }
@@ -88,13 +94,17 @@ int change_action(int signal, const struct sigaction* wanted, struct sigaction* 
                             : change_other(signal, wanted, before);
 }
 
+bool wants_alternate_stack(int signal) {
+  return wants_alternate_stack_of.load(std::memory_order_relaxed) & signal_bit(signal);
+}
+
 void release_alternate_stack_flags() {
   if (alternate_stacks_in_use.exchange(true, std::memory_order_seq_cst)) {
     return;
   }
   for (int signal = 1; signal <= 64; ++signal) {
     Disposition d{};
-    if (wants_alternate_stack.load(std::memory_order_relaxed) & signal_bit(signal) &&
+    if (wants_alternate_stack_of.load(std::memory_order_relaxed) & signal_bit(signal) &&
         kernel_sigaction(signal, nullptr, &d)) {
       d.flags |= SA_ONSTACK;
       kernel_sigaction(signal, &d, nullptr);

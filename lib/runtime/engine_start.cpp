@@ -7,13 +7,13 @@
 #include "emulator/engine.h"
 #include "emulator/models.h"
 #include "lib/image/module.h"
+#include "lib/patch/stubs.h"
 #include "lib/runtime/messages.h"
 #include "lib/runtime/region_entry.h"
 #include "lib/runtime/runtime.h"
+#include "lib/runtime/signals.h"
+#include "probes/asynchronous.h"
 #include "probes/sandbox.h"
-
-extern "C" __attribute__((visibility("hidden"))) const char selfheal_interpreted_begin[];
-extern "C" __attribute__((visibility("hidden"))) const char selfheal_interpreted_end[];
 
 namespace selfheal::runtime {
 namespace {
@@ -67,14 +67,7 @@ bool may_call(long number) {
   }
 }
 
-struct Range {
-  u64 begin;
-  u64 end;
-  bool holds(u64 address) const { return address >= begin && address < end; }
-};
-constinit Range own_text{};
-
-bool find_own_text() {
+bool fill_own_text(emulator::Config& config) {
   image::Module own;
   if (!image::locate_module(address_of_function(&start_engine), own)) {
     return false;
@@ -82,18 +75,12 @@ bool find_own_text() {
   for (unsigned i = 0; i < own.segment_count; ++i) {
     const image::Segment& segment = own.segments[i];
     if (segment.holds(address_of_function(&start_engine), 1)) {
-      own_text = {segment.start, segment.end};
+      config.own_text_begin = segment.start;
+      config.own_text_end = segment.end;
       return true;
     }
   }
   return false;
-}
-
-// All of ours but the wrappers of libc's functions: see sections.ld.
-bool native_text(u64 address) {
-  const Range interpreted{address_of(selfheal_interpreted_begin),
-                          address_of(selfheal_interpreted_end)};
-  return own_text.holds(address) && !interpreted.holds(address);
 }
 
 }  // namespace
@@ -108,19 +95,25 @@ bool start_engine() {
   emulator::Config config{};
   config.original_bytes = &original_bytes;
   config.code_kind = &code_kind;
-  config.native_text = &native_text;
   config.code_size = code_memory_size;
   config.block_memory = block_memory_size;
   config.instruction_budget = runtime.options.instruction_budget;
+  config.signal_area_size = signal_area_size();
+  config.native_entry = address_of_function(&selfheal_enter_native);
   config.run = &run_region;
+  config.resume = &resume_region;
+  config.deliver = &deliver_signal;
   const char* why = "its own text cannot be found";
-  if (!find_own_text() || !emulator::start(config, why)) {
+  if (!fill_own_text(config) || !emulator::start(config, why)) {
     runtime.engine_failed = true;
     say("the engine cannot start here, faults are only recorded: ", why);
     return false;
   }
   emulator::set_may_call(&may_call);
   emulator::resolve_models({&find_function, &same_module});
+  if (probes::allowed(probes::Call::rt_sigaction)) {
+    probes::wrap_handlers();
+  }
   return true;
 }
 

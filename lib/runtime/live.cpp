@@ -97,7 +97,7 @@ void apply(Threads threads) {
 
 bool in_engine() {
   const emulator::ThreadState state = emulator::this_thread.state;
-  return state == emulator::ThreadState::running || state == emulator::ThreadState::native;
+  return state != emulator::ThreadState::absent && state != emulator::ThreadState::idle;
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 //   stub ─jmp *%fs:enter_target─► enter trampoline ─► run_region ─► leave trampoline ─► guest.rip
 //                                                       │
 //             checkpoint ► emulator::run ► Stop         ├ returned, left …: commit, go on natively
+//                                                       ├ signal: its handler runs (signals.h),
+//                                                       │   then resume_region
 //                                                       └ fault: heal (heal.h), or commit and let
 //                                                       the
 //                                                         processor raise it natively, with the
@@ -21,6 +23,8 @@
 #include "lib/runtime/heal.h"
 #include "lib/runtime/regions.h"
 #include "lib/runtime/runtime.h"
+#include "lib/runtime/signal_area.h"
+#include "lib/runtime/signals.h"
 
 namespace selfheal::runtime {
 namespace {
@@ -30,9 +34,8 @@ using emulator::this_thread;
 using emulator::Thread;
 using emulator::ThreadState;
 
-// Regions entered while this thread is in the engine, absent from it, or leaving it, run natively.
-using Entry = void (*)();
-constinit thread_local Entry enter_target = &selfheal_enter_native;
+using Code = void (*)();
+constinit thread_local Code enter_target = &selfheal_enter_native;
 
 void take_checkpoint(Thread& thread, const Region& region) {
   thread.guest.rip = region.entry;
@@ -68,11 +71,49 @@ void go_native(Thread& thread) {
   thread.guest.rip = runtime.patcher.native_address(thread.guest.rip);
 }
 
-void open_entry() {
-  enter_target = reinterpret_cast<Entry>(emulator::enter_trampoline());
+// For a handler's frame, which the guest's vector registers go back from (XSAVE, standard format;
+// the components are those the kernel saved: software bytes, <asm/sigcontext.h>).
+void keep_vectors(const Thread& thread) {
+  constexpr u64 features_offset = 472;
+  const u64 area = signal_area_of(thread).vectors;
+  const u64 features = *pointer_to<const u64>(area + features_offset);
+  asm volatile("xsave64 (%0)"
+               :
+               : "r"(area), "a"(static_cast<u32>(features)), "d"(static_cast<u32>(features >> 32))
+               : "memory");
 }
-void close_entry() {
-  enter_target = &selfheal_enter_native;
+
+// What becomes of an activation that emulator::run has come back from.
+void finish(Thread& thread, Region& region, const emulator::Outcome& outcome) {
+  if (outcome.stop == Stop::signal && !signal_area_of(thread).fatal) {
+    keep_vectors(thread);
+    run_kept_handler(thread, true);
+  }
+  count_run(thread, outcome);
+  switch (outcome.stop) {
+    case Stop::fault:
+    case Stop::budget:
+      if (heal_or_keep(thread, region, outcome)) {
+        restore_float_control(thread);
+      } else {
+        go_native(thread);
+      }
+      break;
+    case Stop::log_full:
+      note_overflow(thread, region);
+      go_native(thread);
+      break;
+    case Stop::return_mismatch:
+    case Stop::unsupported:
+    case Stop::signal:
+      go_native(thread);
+      break;
+    case Stop::returned:
+    case Stop::left:
+      thread.log.commit();
+      break;
+  }
+  set_entry(Entry::open);
 }
 
 }  // namespace
@@ -89,37 +130,45 @@ void run_region() {
     thread.guest.rip = runtime.patcher.native_path(static_cast<u32>(thread.region_index));
     return;
   }
+  end_abandoned(thread);
   count_call();
-  close_entry();
+  set_entry(Entry::closed);
   take_checkpoint(thread, region);
-  thread.state = ThreadState::running;
-  const emulator::Outcome outcome = emulator::run(thread);
-  count_run(thread, outcome);
-  thread.state = ThreadState::native;
-  switch (outcome.stop) {
-    case Stop::fault:
-    case Stop::budget:
-      if (heal_or_keep(thread, region, outcome)) {
-        restore_float_control(thread);
-      } else {
-        go_native(thread);
-      }
+  finish(thread, region, emulator::run(thread));
+}
+
+void resume_region() {
+  Thread& thread = this_thread;
+  thread.suspension.low = 0;
+  thread.suspension.span = 0;
+  finish(thread, region_at(thread.region_index), emulator::resume(thread));
+}
+
+void deliver_signal() {
+  keep_vectors(this_thread);
+  run_kept_handler(this_thread, false);
+}
+
+void set_entry(Entry entry) {
+  switch (entry) {
+    case Entry::closed:
+      enter_target = &selfheal_enter_native;
       break;
-    case Stop::log_full:
-      note_overflow(thread, region);
-      go_native(thread);
+    case Entry::open:
+      enter_target = pointer_to<void()>(emulator::enter_trampoline());
       break;
-    case Stop::return_mismatch:
-    case Stop::unsupported:
-      go_native(thread);
-      break;
-    case Stop::returned:
-    case Stop::left:
-      thread.log.commit();
+    case Entry::suspended:
+      enter_target = pointer_to<void()>(emulator::suspended_trampoline());
       break;
   }
-  thread.state = ThreadState::idle;
-  open_entry();
+}
+
+void end_abandoned(Thread& thread) {
+  if (thread.suspension.span != 0) [[unlikely]] {
+    thread.suspension.low = 0;
+    thread.suspension.span = 0;
+    thread.log.commit();
+  }
 }
 
 bool protect_thread() {
@@ -130,13 +179,18 @@ bool protect_thread() {
     return false;
   }
   choose_count_cell();
-  open_entry();
+  set_entry(Entry::open);
   return true;
 }
 
 void unprotect_thread() {
-  if (this_thread.state == ThreadState::idle) {
-    close_entry();
+  Thread& thread = this_thread;
+  if (thread.state == ThreadState::suspended) {  // its handler ends the thread
+    thread.state = ThreadState::idle;
+  }
+  if (thread.state == ThreadState::idle) {
+    set_entry(Entry::closed);
+    end_abandoned(thread);
     emulator::detach_thread();
   }
 }

@@ -13,6 +13,7 @@
 #include "lib/runtime/messages.h"
 #include "lib/runtime/region_entry.h"
 #include "lib/runtime/runtime.h"
+#include "lib/runtime/signals.h"
 #include "lib/runtime/stack_bounds.h"
 #include "lib/runtime/statistics_line.h"
 #include "lib/store/location.h"
@@ -42,6 +43,9 @@ bool open_store(const char* const* environment) {
 bool install_probes() {
   probes::Hooks hooks;
   hooks.thread_fault = &on_thread_fault;
+  hooks.thread_signal = &on_thread_signal;
+  hooks.handler_returned = &on_handler_returned;
+  hooks.stack_left = &on_stack_left;
   hooks.fault = &on_fault;
   hooks.prepare = &on_prepare;
   hooks.commit = &on_commit;
