@@ -123,10 +123,6 @@ class Builder {
 
 static_assert(sizeof(Op) % sizeof(u64) == 0);
 
-bool in_own_text(u64 rip) {
-  return rip >= config().own_text_begin && rip < config().own_text_end;
-}
-
 }  // namespace
 
 bool start_decoder() {
@@ -139,7 +135,8 @@ bool start_decoder() {
 const Block* decode_block(Machine& m, u64 rip, const char*& reason) {
   constexpr const char* full = "the engine's memory is full";
   Builder b(rip);
-  if (in_own_text(rip)) {
+  const Model model = find_model(rip);
+  if (model == nullptr && config().native_text(rip)) {
     b.add(do_native_call, rip).immediate = rip;
     const Block* block = b.finish(1, 1);
     reason = full;
@@ -153,7 +150,7 @@ const Block* decode_block(Machine& m, u64 rip, const char*& reason) {
   const bool may_change = kind == CodeKind::may_change;
   if (may_change) {
     b.add(do_verify_code, rip);
-  } else if (const Model model = find_model(rip)) {
+  } else if (model != nullptr) {
     b.add(do_model, rip).immediate = address_of_function(model);
   }
   Window w;

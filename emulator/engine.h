@@ -41,9 +41,9 @@ struct Config {
   void (*original_bytes)(u64 address, u8* buffer, u64 size);
   // What kind of code is at `address`? Cheap and conservative. Asked when code is decoded only.
   CodeKind (*code_kind)(u64 address);
-  // Text of libselfheal itself: calls into it are made natively.
-  u64 own_text_begin;
-  u64 own_text_end;
+  // Is this code of libselfheal that is not to be interpreted? Then it is a function's entry, and
+  // called natively. Asked when code is decoded only.
+  bool (*native_text)(u64 address);
   u64 code_size;           // bytes of generated code
   u64 block_memory;        // bytes of decoded blocks
   u64 instruction_budget;  // per activation; 0: none

@@ -1,4 +1,7 @@
-/* Leaving without coming back: user-mode resume, faulting again, guarded calls, the last resort. */
+/* Leaving without coming back: user-mode resume, faulting again, guarded calls, the last resort.
+
+   Not in .text, which a region's engine may interpret (lib/runtime/sections.ld): a guarded call that
+   begins in the engine has to end there. */
 #include "probes/thread_offsets.h"
 #include "probes/ucontext_offsets.h"
 
@@ -47,7 +50,7 @@
         movq UC_RAX(%rdi), %rax
         .endm
 
-        .text
+        .section .native_text, "ax", @progbits
 
 /* (rdi ucontext): rt_sigreturn without the system call. The mask is the caller's business.
 

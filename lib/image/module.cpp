@@ -12,6 +12,7 @@
 #include <cstring>
 #include <dlfcn.h>
 #include <link.h>
+#include <sys/auxv.h>
 
 #include "lib/image/notes.h"
 #include "lib/image/reader.h"
@@ -77,6 +78,37 @@ const Elf64_Phdr* program_headers(u64 start, u64 end, unsigned& count) {
   return pointer_to<const Elf64_Phdr>(start + header->e_phoff);
 }
 
+// From the first page to the last, holes included.
+void set_span(Module& module, const Elf64_Phdr* headers, unsigned count) {
+  module.start = ~u64{0};
+  module.end = 0;
+  for (unsigned i = 0; i < count; ++i) {
+    const Elf64_Phdr& header = headers[i];
+    if (header.p_type == PT_LOAD) {
+      const u64 start = page_down(module.bias + header.p_vaddr);
+      const u64 end = page_up(module.bias + header.p_vaddr + header.p_memsz);
+      module.start = start < module.start ? start : module.start;
+      module.end = end > module.end ? end : module.end;
+    }
+  }
+}
+
+// The kernel maps a program's segments one by one and leaves holes between them open (ld.so does
+// not, for libraries). `_dl_find_object` then speaks of the one segment; the kernel has told where
+// the program headers are. Null when it told of another file's: ld.so, run as a command.
+const Elf64_Phdr* headers_of_program(Module& module, unsigned& count) {
+  const u64 address = getauxval(AT_PHDR);
+  const auto* headers = pointer_to<const Elf64_Phdr>(address);
+  count = static_cast<unsigned>(getauxval(AT_PHNUM));
+  for (unsigned i = 0; i < count; ++i) {
+    if (headers[i].p_type == PT_PHDR && module.bias + headers[i].p_vaddr == address) {
+      set_span(module, headers, count);
+      return headers;
+    }
+  }
+  return nullptr;
+}
+
 const Elf64_Phdr* locate(u64 address, Module& module, unsigned& count) {
   dl_find_object found;
   if (_dl_find_object(pointer_to<void>(address), &found) != 0) {
@@ -87,6 +119,9 @@ const Elf64_Phdr* locate(u64 address, Module& module, unsigned& count) {
   module.bias = found.dlfo_link_map->l_addr;
   module.name = found.dlfo_link_map->l_name != nullptr ? found.dlfo_link_map->l_name : "";
   const Elf64_Phdr* headers = program_headers(module.start, module.end, count);
+  if (headers == nullptr && module.name[0] == '\0') {
+    headers = headers_of_program(module, count);
+  }
   return headers != nullptr && fill(module, headers, count) ? headers : nullptr;
 }
 
@@ -105,18 +140,8 @@ void identify(Module& module, const Elf64_Phdr* headers, unsigned count) {
 // A module that ld.so has mapped and listed, but not yet told `_dl_find_object` of: the state in
 // which a module is shown to debuggers, and to us (lib/patch/module_watch.h).
 bool describe_listed(const dl_phdr_info& info, Module& module) {
-  module.start = ~u64{0};
-  module.end = 0;
-  for (unsigned i = 0; i < info.dlpi_phnum; ++i) {
-    const Elf64_Phdr& header = info.dlpi_phdr[i];
-    if (header.p_type == PT_LOAD) {
-      const u64 start = page_down(info.dlpi_addr + header.p_vaddr);
-      const u64 end = page_up(info.dlpi_addr + header.p_vaddr + header.p_memsz);
-      module.start = start < module.start ? start : module.start;
-      module.end = end > module.end ? end : module.end;
-    }
-  }
   module.bias = info.dlpi_addr;
+  set_span(module, info.dlpi_phdr, info.dlpi_phnum);
   module.name = info.dlpi_name != nullptr ? info.dlpi_name : "";
   if (module.start >= module.end || !fill(module, info.dlpi_phdr, info.dlpi_phnum)) {
     return false;

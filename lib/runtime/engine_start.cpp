@@ -15,6 +15,9 @@
 #include "probes/asynchronous.h"
 #include "probes/sandbox.h"
 
+extern "C" __attribute__((visibility("hidden"))) const char selfheal_interpreted_begin[];
+extern "C" __attribute__((visibility("hidden"))) const char selfheal_interpreted_end[];
+
 namespace selfheal::runtime {
 namespace {
 
@@ -67,7 +70,14 @@ bool may_call(long number) {
   }
 }
 
-bool fill_own_text(emulator::Config& config) {
+struct Range {
+  u64 begin;
+  u64 end;
+  bool holds(u64 address) const { return address >= begin && address < end; }
+};
+constinit Range own_text{};
+
+bool find_own_text() {
   image::Module own;
   if (!image::locate_module(address_of_function(&start_engine), own)) {
     return false;
@@ -75,12 +85,18 @@ bool fill_own_text(emulator::Config& config) {
   for (unsigned i = 0; i < own.segment_count; ++i) {
     const image::Segment& segment = own.segments[i];
     if (segment.holds(address_of_function(&start_engine), 1)) {
-      config.own_text_begin = segment.start;
-      config.own_text_end = segment.end;
+      own_text = {segment.start, segment.end};
       return true;
     }
   }
   return false;
+}
+
+// All of ours but the wrappers of libc's functions: see sections.ld.
+bool native_text(u64 address) {
+  const Range interpreted{address_of(selfheal_interpreted_begin),
+                          address_of(selfheal_interpreted_end)};
+  return own_text.holds(address) && !interpreted.holds(address);
 }
 
 }  // namespace
@@ -95,6 +111,7 @@ bool start_engine() {
   emulator::Config config{};
   config.original_bytes = &original_bytes;
   config.code_kind = &code_kind;
+  config.native_text = &native_text;
   config.code_size = code_memory_size;
   config.block_memory = block_memory_size;
   config.instruction_budget = runtime.options.instruction_budget;
@@ -104,7 +121,7 @@ bool start_engine() {
   config.resume = &resume_region;
   config.deliver = &deliver_signal;
   const char* why = "its own text cannot be found";
-  if (!fill_own_text(config) || !emulator::start(config, why)) {
+  if (!find_own_text() || !emulator::start(config, why)) {
     runtime.engine_failed = true;
     say("the engine cannot start here, faults are only recorded: ", why);
     return false;

@@ -4,6 +4,7 @@
 
 #include "lib/base/raw_syscall.h"
 #include "lib/base/text.h"
+#include "lib/image/program_main.h"
 #include "lib/image/symbols.h"
 #include "lib/runtime/messages.h"
 #include "lib/runtime/runtime.h"
@@ -32,6 +33,21 @@ std::string_view file_name(const image::Module& module, char* buffer, u64 capaci
 
 constinit u64 complained = 0;
 
+void say_of(unsigned index, const char* what) {
+  const options::RegionOption& option = runtime.options.region.items[index];
+  char buffer[384];
+  Text line(buffer, sizeof buffer);
+  line << option.module;
+  if (option.function[0] != '\0') {
+    line << '!' << option.function;
+  } else {
+    line << "+0x";
+    line.hex(option.offset);
+  }
+  line << ": " << what;
+  say("region ", line.c_str());
+}
+
 }  // namespace
 
 NamedRegion find_named(const image::Module& module, const options::RegionOption& option,
@@ -51,6 +67,10 @@ NamedRegion find_named(const image::Module& module, const options::RegionOption&
   }
   const char* path = is_program(module) ? "/proc/self/exe" : module.name;
   offset = image::find_symbol_in_file(path, option.function);
+  if (offset == 0 && is_program(module) && std::string_view(option.function) == "main") {
+    const u64 main = image::find_main(module);  // the symbols were stripped
+    offset = main != 0 ? module.offset_of(main) : 0;
+  }
   return offset != 0 ? NamedRegion::found : NamedRegion::unknown;
 }
 
@@ -59,18 +79,22 @@ void complain_once(unsigned index, const char* problem) {
     return;
   }
   complained |= 1ULL << index;
-  const options::RegionOption& option = runtime.options.region.items[index];
-  char buffer[384];
-  Text line(buffer, sizeof buffer);
-  line << option.module;
-  if (option.function[0] != '\0') {
-    line << '!' << option.function;
-  } else {
-    line << "+0x";
-    line.hex(option.offset);
+  say_of(index, problem);
+}
+
+void tell(u64 found) {
+  static bool told = false;
+  if (!runtime.options.verbose || told) {
+    return;
   }
-  line << ": " << problem;
-  say("region ", line.c_str());
+  told = true;
+  for (unsigned i = 0; i < runtime.options.region.count; ++i) {
+    if ((found >> i & 1) != 0) {
+      say_of(i, "is run by the engine");
+    } else if ((complained >> i & 1) == 0) {
+      say_of(i, "no module of that name is loaded yet");
+    }
+  }
 }
 
 }  // namespace selfheal::runtime

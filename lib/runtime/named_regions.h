@@ -13,11 +13,17 @@ enum class NamedRegion : u8 {
 };
 
 // Where in `module` the option points. MODULE is the base name of the module's file. Function names
-// are looked up in the dynamic symbols, then in the file's .symtab. Opens files: not in a sandbox.
+// are looked up in the dynamic symbols, then in the file's .symtab; the program's `main` is found
+// in a stripped program, too. Opens files: not in a sandbox.
 NamedRegion find_named(const image::Module& module, const options::RegionOption& option,
                        u64& offset);
 
 // Says on stderr why the `index`th region option is not in force; the first time only.
 void complain_once(unsigned index, const char* problem);
+
+// With the option `verbose`: says what became of each region option, the `found` ones (by bit)
+// being in force. Once, at start-up. A module that is not there is nothing to complain of
+// otherwise: it may be loaded later, and every child process inherits the options.
+void tell(u64 found);
 
 }  // namespace selfheal::runtime

@@ -200,6 +200,7 @@ const char* protect(const image::Module& module, u64 offset, u64 recorded_hash,
 struct Pass {
   Threads threads;
   Wanted wanted;
+  u64 named = 0;  // region options in force, by index
 };
 
 void protect_catalogued(const image::Module& module, Pass& pass) {
@@ -227,6 +228,7 @@ void protect_named(const image::Module& module, Pass& pass) {
         break;
       case NamedRegion::found:
         problem = protect(module, offset, 0, nullptr, pass.threads, pass.wanted);
+        pass.named |= u64{problem == nullptr} << i;
         break;
     }
     if (problem != nullptr) {
@@ -261,8 +263,9 @@ Region& region_at(u64 index) {
 
 bool apply_regions(Threads threads) {
   try_again = false;
-  Pass pass{threads, {}};
+  Pass pass{threads, {}, 0};
   image::for_each_module(&visit_module, &pass);
+  tell(pass.named);
   remove_unwanted(pass.wanted, threads);
   runtime.regions.store(pass.wanted.count());
   if (pass.wanted.count() != 0) {

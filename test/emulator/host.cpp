@@ -89,8 +89,9 @@ void start(u64 budget) {
   Config config{};
   config.original_bytes = original_bytes;
   config.code_kind = code_kind;
-  config.own_text_begin = address_of(&__executable_start);
-  config.own_text_end = address_of(&etext);
+  config.native_text = [](u64 address) {
+    return address >= address_of(&__executable_start) && address < address_of(&etext);
+  };
   config.code_size = 256U << 20;
   config.block_memory = 512U << 20;
   config.instruction_budget = budget;

@@ -87,6 +87,11 @@ bool loaded() {
   return get_statistics != nullptr;
 }
 
+int fail() {
+  volatile int* const nowhere = nullptr;
+  return loaded() ? *nowhere : 0;
+}
+
 uint64_t heals() {
   return now().heals;
 }

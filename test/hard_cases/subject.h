@@ -55,6 +55,16 @@ void in_engine(int line);
 // Is libselfheal loaded? Only for what a case must do differently to see anything at all.
 bool loaded();
 
+// A region's last act: a NULL dereference, healed to 0. Natively nobody heals, so 0 is returned,
+// and what the rollback would have done is done by hand.
+int fail();
+template <typename Undo>
+void as_rolled_back(Undo undo) {
+  if (!loaded()) {
+    undo();
+  }
+}
+
 // What the statistics say now; zero natively.
 uint64_t heals();
 uint64_t bytes_undone();

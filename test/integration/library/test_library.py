@@ -31,6 +31,12 @@ def exported():
     return names
 
 
+def functions():
+    """Exported functions and their addresses."""
+    lines = (line.split() for line in readelf("--dyn-syms").splitlines())
+    return {f[7].split("@")[0]: int(f[1], 16) for f in lines if len(f) >= 8 and f[3] == "FUNC" and f[6] != "UND"}
+
+
 class Library(unittest.TestCase):
     def test_it_exports_what_it_must_and_nothing_else(self):
         names = {n for n in exported() if not n.startswith("SELFHEAL_")}  # version nodes
@@ -51,6 +57,15 @@ class Library(unittest.TestCase):
         self.assertNotRegex(headers, r"(LOAD|GNU_STACK)\s.*\sRWE\s")
         self.assertIn("GNU_RELRO", headers)
         self.assertNotIn("TEXTREL", readelf("--dynamic"))
+
+    def test_what_stands_in_front_of_libc_can_be_interpreted(self):
+        """See lib/runtime/sections.ld: what the kernel fills through them must be in the undo log."""
+        section = re.search(r"\] \.text\.interpreted\s+PROGBITS\s+([0-9a-f]+)\s+\S+\s+([0-9a-f]+)", readelf("--sections"))
+        begin = int(section[1], 16)
+        end = begin + int(section[2], 16)
+        for name, address in functions().items():
+            with self.subTest(name=name):
+                self.assertEqual(begin <= address < end, not name.startswith("selfheal_"))
 
     def test_its_thread_local_state_needs_no_call(self):
         """Initial-exec only: __tls_get_addr may allocate, which a signal handler must not."""
