@@ -100,7 +100,9 @@ bool pause(Thread& t, u64 rip) {
 void note_stack(Thread& t) {
   Machine& m = machine_of(t);
   const u64 sp = t.guest.gpr[rsp];
-  m.other_stack = sp > t.entry_sp + same_stack_reach || sp < m.stack_floor - same_stack_reach;
+  // Above the entry is outside the region (setcontext to a caller's frame), even where what follows
+  // pushes something that looks like the return address.
+  m.other_stack = sp > t.entry_sp || sp < m.stack_floor - same_stack_reach;
   m.elide_top = m.other_stack ? 0 : t.entry_sp;
 }
 

@@ -39,9 +39,10 @@ struct Case {
 
 #define REGION extern "C" [[gnu::noinline, gnu::noclone, gnu::used]]
 
-#define HARD_CASE_OF(name, regions, ...)                                                        \
-  extern "C" int name();                                                                        \
-  static const hard::Case registered_##name(#name, regions, name, hard::Expected{__VA_ARGS__}); \
+#define HARD_CASE_OF(name, regions, ...)                                            \
+  extern "C" int name();                                                            \
+  static const hard::Case registered_##name(#name, regions, name,                   \
+                                            hard::Expected{.output = __VA_ARGS__}); \
   REGION int name()
 
 #define HARD_CASE(name, ...) HARD_CASE_OF(name, #name, __VA_ARGS__)
