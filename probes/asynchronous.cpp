@@ -53,10 +53,12 @@ void wrap_handlers() {
   }
 }
 
+bool needs_wrapping(int signal) {
+  return wrapping.load(std::memory_order_relaxed) && application_handler(signal) == 0;
+}
+
 void adopt_handler(int signal) {
-  if (wrapping.load(std::memory_order_relaxed)) {
-    adopt(signal);
-  }
+  adopt(signal);
 }
 
 void wrap_handler(int signal, struct sigaction& wanted) {

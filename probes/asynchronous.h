@@ -17,6 +17,11 @@ namespace selfheal::probes {
 // process without regions has its handlers entered by the kernel alone. Again is cheap.
 void wrap_handlers();
 
+// Handlers are to be wrapped, and this signal's has not been.
+bool needs_wrapping(int signal);
+// A handler that was not set through us.
+void adopt_handler(int signal);
+
 // `wanted` with our entry instead of its handler, if it has one and it is time. Async-signal-safe.
 void wrap_handler(int signal, struct sigaction& wanted);
 // What the kernel reports, with the handler the application set. To be asked before the next

@@ -176,6 +176,7 @@ selfheal_resolve_and_jump:
         NEXT sigsuspend
         NEXT sigaltstack
         NEXT pthread_create
+        NEXT pthread_cancel
         NEXT prctl
 
 /* long syscall(number, ...): everything but the two ways to install a filter passes untouched. */

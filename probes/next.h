@@ -24,6 +24,7 @@ SELFHEAL_NEXT(int, pthread_sigmask, int, const sigset_t*, sigset_t*);
 SELFHEAL_NEXT(int, sigsuspend, const sigset_t*);
 SELFHEAL_NEXT(int, sigaltstack, const stack_t*, stack_t*);
 SELFHEAL_NEXT(int, pthread_create, pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
+SELFHEAL_NEXT(int, pthread_cancel, pthread_t);
 SELFHEAL_NEXT(int, prctl, int, ...);
 SELFHEAL_NEXT(long, syscall, long, ...);
 
