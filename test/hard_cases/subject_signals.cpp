@@ -475,7 +475,7 @@ HARD_CASE(signal_in_a_long_string_instruction, "read to the end, and handled in 
 }
 
 // A fatal signal that somebody sends is handled like any other; the region then goes native.
-HARD_CASE(sent_sigsegv_is_handled, .output = "handled 1, sent by kill\n", .leaves = true) {
+HARD_CASE(sent_sigsegv_is_handled, "handled 1, sent by kill\n", .leaves = true) {
   static volatile int code;
   handle(SIGSEGV, [](int, siginfo_t* info, void*) {
     ++count;
@@ -516,7 +516,7 @@ REGION int wait_until_left(const sem_t* semaphore) {
 }
 
 // Into the region's own frame: from there on it is native.
-HARD_CASE(handler_jumps_within_the_region, .output = "jumped 10 times\n", .leaves = true) {
+HARD_CASE(handler_jumps_within_the_region, "jumped 10 times\n", .leaves = true) {
   handle(SIGALRM, jump_back);
   volatile int jumps = 0;
   if (sigsetjmp(back, 1) != 0) {
