@@ -2,7 +2,9 @@
 
 #include <sys/mman.h>
 
+#include "emulator/changing_code.h"
 #include "emulator/decode.h"
+#include "emulator/interpreter.h"
 #include "emulator/vector_state.h"
 #include "lib/base/raw_syscall.h"
 
@@ -21,7 +23,7 @@ constinit Slot* table = nullptr;
 constinit u64 memory = 0;
 constinit u64 memory_end = 0;
 constinit std::atomic<bool> locked{false};
-constinit std::atomic<u64> generation{0};  // of the code: counts calls of forget_code
+constinit std::atomic<const Block*> newest{nullptr};  // of all blocks: Block::made_before
 
 u64 map_zeros(u64 size) {
   const long at = raw_syscall(SYS_mmap, 0, size, PROT_READ | PROT_WRITE,
@@ -51,19 +53,29 @@ const Block* look_up(u64 rip) {
   return nullptr;
 }
 
-// Under the lock. A slot whose block is invalid is taken over.
-void insert(const Block* block) {
+// Under the lock. A block of the same address makes way, or one that is invalid.
+void insert(Block* block) {
+  block->made_before = newest.load(std::memory_order_relaxed);
+  newest.store(block, std::memory_order_release);
   const u64 first = first_slot(block->rip);
+  Slot* place = nullptr;
   for (unsigned i = 0; i < max_probes; ++i) {
-    const Block* there = slot(first, i).load(std::memory_order_relaxed);
-    if (there == nullptr || !there->valid.load(std::memory_order_relaxed)) {
-      slot(first, i).store(block, std::memory_order_release);
-      return;
+    Slot& candidate = slot(first, i);
+    const Block* there = candidate.load(std::memory_order_relaxed);
+    const bool end = there == nullptr;
+    const bool same = !end && there->rip == block->rip;
+    if (same || (place == nullptr && (end || !there->valid.load(std::memory_order_relaxed)))) {
+      place = &candidate;
+    }
+    if (same || end) {
+      break;
     }
   }
-  // A crowded neighbourhood: another block makes way. It stays valid for those linked to it.
-  slot(first, static_cast<unsigned>(block->rip) % max_probes)
-      .store(block, std::memory_order_release);
+  if (place == nullptr) {
+    // A crowded neighbourhood: another block makes way. It stays valid for those linked to it.
+    place = &slot(first, static_cast<unsigned>(block->rip) % max_probes);
+  }
+  place->store(block, std::memory_order_release);
 }
 
 bool lock() {
@@ -94,25 +106,73 @@ const Block* null_function(Thread& t, u64 rip) {
   return nullptr;
 }
 
-const Block* decode_now(Thread& t, u64 rip, const char*& reason) {
-  const Block* block = look_up(rip);  // another thread may have been faster
-  for (unsigned tries = 0; block == nullptr && tries < 4; ++tries) {
-    const u64 before = generation.load(std::memory_order_acquire);
-    block = decode_block(machine_of(t), rip, reason);
+// Among the forms this code has had, the one it has now.
+const Block* known_version(Machine& m, const ChangingCode* head, u64 rip, u64 generation) {
+  m.fetching = true;
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  const ChangingCode* code = head;
+  while (code != nullptr && !is_as_decoded(*code, rip)) {
+    code = code->older;
+  }
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  m.fetching = false;
+  if (code == nullptr) {
+    return nullptr;
+  }
+  code->generation.store(generation, std::memory_order_relaxed);
+  return code->block;
+}
+
+// Under the lock. Another thread may have been faster than this one, or may be changing what lies
+// at `rip` under our eyes: what was found out about it counts only if nothing has happened since.
+const Block* make_block(Thread& t, u64 rip, const char*& reason) {
+  Machine& m = machine_of(t);
+  for (unsigned tries = 0; tries < 4; ++tries) {
+    const u64 before = code_generation();
+    const Block* there = look_up(rip);
+    const ChangingCode* head = there != nullptr ? changing_code_of(*there) : nullptr;
+    if (there != nullptr && head == nullptr) {
+      return there;
+    }
+    if (t.log.unmaps(rip)) {
+      reason = "code that the region has unmapped";
+      return nullptr;
+    }
+    if (head != nullptr && config().code_kind(rip) == CodeKind::may_change) {
+      if (const Block* block = known_version(m, head, rip, before)) {
+        return block;
+      }
+    }
+    Block* block = decode_block(m, rip, {head, before}, reason);
     if (block == nullptr) {
       return nullptr;
     }
     insert(block);
-    if (generation.load(std::memory_order_acquire) != before) {
-      block->valid.store(false, std::memory_order_relaxed);  // its code changed under our eyes
-      block = nullptr;
-      reason = "code that keeps changing";
+    if (code_generation() == before) {
+      return block;
     }
+    block->valid.store(false, std::memory_order_relaxed);
   }
-  return block;
+  reason = "code that keeps changing";
+  return nullptr;
+}
+
+const Block* find_or_make(Thread& t, u64 rip) {
+  Machine& m = machine_of(t);
+  if (!lock()) {
+    return stop_at(t, "the block cache is busy");
+  }
+  m.decoding = true;
+  save_vectors(m.vector_area);
+  const char* reason = nullptr;
+  const Block* block = make_block(t, rip, reason);
+  abandon_decoding(m);
+  return block != nullptr ? block : stop_at(t, reason);
 }
 
 }  // namespace
+
+constinit std::atomic<u64> code_changes{0};
 
 bool start_blocks(u64 size) {
   const u64 slots = map_zeros(slot_count * sizeof(Slot));
@@ -146,16 +206,11 @@ const Block* find_block(Thread& t, u64 rip) {
   if (rip < null_page_end) {
     return null_function(t, rip);
   }
-  Machine& m = machine_of(t);
-  if (!lock()) {
-    return stop_at(t, "the block cache is busy");
-  }
-  m.decoding = true;
-  save_vectors(m.vector_area);
-  const char* reason = nullptr;
-  const Block* block = decode_now(t, rip, reason);
-  abandon_decoding(m);
-  return block != nullptr ? block : stop_at(t, reason);
+  return find_or_make(t, rip);
+}
+
+const Block* find_version(Thread& t, u64 rip) {
+  return find_or_make(t, rip);
 }
 
 void abandon_decoding(Machine& m) {
@@ -166,17 +221,18 @@ void abandon_decoding(Machine& m) {
 }
 
 void forget_code(u64 begin, u64 end) {
-  if (table == nullptr) {
-    return;
-  }
-  generation.fetch_add(1, std::memory_order_acq_rel);
-  for (u64 i = 0; i < slot_count; ++i) {
-    const Block* block = table[i].load(std::memory_order_acquire);
-    if (block != nullptr && block->rip < end && begin < block->rip + block->size) {
+  code_changes.fetch_add(1, std::memory_order_acq_rel);
+  const Block* block = newest.load(std::memory_order_acquire);
+  for (; block != nullptr; block = block->made_before) {
+    if (block->rip < end && begin < block->rip + block->size) {
       block->valid.store(false, std::memory_order_relaxed);
     }
   }
-  generation.fetch_add(1, std::memory_order_acq_rel);
+  code_changes.fetch_add(1, std::memory_order_acq_rel);
+}
+
+void code_moved() {
+  code_changes.fetch_add(1, std::memory_order_acq_rel);
 }
 
 }  // namespace selfheal::emulator

@@ -1,6 +1,8 @@
 #include "emulator/decode.h"
 
 #include "emulator/block_cache.h"
+#include "emulator/changing_code.h"
+#include "emulator/copy_bytes.h"
 #include "emulator/instruction.h"
 #include "emulator/interpreter.h"
 #include "emulator/models.h"
@@ -20,12 +22,14 @@ struct Window {
   u64 start;
   u64 size;
   u8 bytes[window_size + longest];
+  u8 raw[longest];  // the first of them, without our patches undone
 };
 
+// As the processor would see it: with our patches.
 void fetch(Machine& m, u64 from, u8* to, u64 size) {
   m.fetching = true;
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  config().original_bytes(from, to, size);
+  copy_bytes(address_of(to), from, size);
   std::atomic_signal_fence(std::memory_order_seq_cst);
   m.fetching = false;
 }
@@ -37,6 +41,8 @@ void open(Machine& m, Window& w, u64 rip) {
     w.size = window_size;
   }
   fetch(m, rip, w.bytes, w.size);
+  copy_bytes(address_of(w.raw), address_of(w.bytes), longest);
+  config().restore_originals(rip, w.bytes, w.size);
 }
 
 // False: there is no more code.
@@ -46,6 +52,10 @@ bool extend(Machine& m, Window& w) {
     return false;
   }
   fetch(m, end, w.bytes + w.size, longest);
+  if (w.size < longest) {
+    copy_bytes(address_of(w.raw + w.size), address_of(w.bytes + w.size), longest - w.size);
+  }
+  config().restore_originals(end, w.bytes + w.size, longest);
   w.size += longest;
   return true;
 }
@@ -132,13 +142,13 @@ bool start_decoder() {
          ZYAN_SUCCESS(ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE));
 }
 
-const Block* decode_block(Machine& m, u64 rip, const char*& reason) {
+Block* decode_block(Machine& m, u64 rip, const History& history, const char*& reason) {
   constexpr const char* full = "the engine's memory is full";
   Builder b(rip);
   const Model model = find_model(rip);
   if (model == nullptr && config().native_text(rip)) {
     b.add(do_native_call, rip).immediate = rip;
-    const Block* block = b.finish(1, 1);
+    Block* block = b.finish(1, 1);
     reason = full;
     return block;
   }
@@ -147,10 +157,20 @@ const Block* decode_block(Machine& m, u64 rip, const char*& reason) {
     reason = "code outside all known modules";
     return nullptr;
   }
-  const bool may_change = kind == CodeKind::may_change;
-  if (may_change) {
-    b.add(do_verify_code, rip);
-  } else if (model != nullptr) {
+  ChangingCode* changing = nullptr;
+  if (kind == CodeKind::may_change) {
+    if (history.older != nullptr && history.older->versions == max_versions) {
+      reason = "code that keeps changing";
+      return nullptr;
+    }
+    changing = static_cast<ChangingCode*>(block_memory(sizeof(ChangingCode)));
+    if (changing == nullptr) {
+      reason = full;
+      return nullptr;
+    }
+    b.add(do_verify_code, rip).immediate = address_of(changing);
+  }
+  if (model != nullptr) {
     b.add(do_model, rip).immediate = address_of_function(model);
   }
   Window w;
@@ -159,10 +179,14 @@ const Block* decode_block(Machine& m, u64 rip, const char*& reason) {
   u64 at = rip;
   unsigned count = 0;
   bool ended = false;
-  while (!ended && count < (may_change ? 1 : max_instructions)) {
+  while (!ended && count < (changing != nullptr ? 1 : max_instructions)) {
     const Next next = decode_one(m, w, in, at, count == 0);
     if (next != Next::ok) {
       if (next == Next::unknown) {
+        if (changing != nullptr) {  // nothing to compare: the rest may come, or become executable
+          reason = "bytes that are no known instruction";
+          return nullptr;
+        }
         make_unsupported(b.add(nullptr, at), "bytes that are no known instruction");
         ended = true;
       }
@@ -194,11 +218,12 @@ const Block* decode_block(Machine& m, u64 rip, const char*& reason) {
     reason = full;
     return nullptr;
   }
-  if (may_change) {
-    block->ops[0].immediate = address_of(block);
-    for (unsigned i = 0; i < sizeof block->code; ++i) {
-      block->code[i] = i < block->size ? w.bytes[i] : u8{0};
-    }
+  if (changing != nullptr) {
+    changing->block = block;
+    changing->older = history.older;
+    changing->versions = history.older != nullptr ? history.older->versions + 1 : 1;
+    changing->generation.store(history.generation, std::memory_order_relaxed);
+    set_bytes(*changing, w.raw, block->size);
   }
   return block;
 }

@@ -32,18 +32,21 @@ enum class CodeKind : u8 {
   none,        // nothing the processor would execute, or nothing known: run natively
   stable,      // a module's text: changes are announced through forget_code
   may_change,  // executable memory that the program may write (JIT, trampolines on the stack):
-               // decoded again whenever its bytes differ
+               // its bytes are compared before each execution
 };
 
 // What the engine asks of its surroundings. All may be called at any point of a region's run.
 struct Config {
-  // Copies the code bytes at `address` as they were before our patches. Reading may fault.
-  void (*original_bytes)(u64 address, u8* buffer, u64 size);
-  // What kind of code is at `address`? Cheap and conservative. Asked when code is decoded only.
+  // In `size` bytes that were read at `address`, puts back those that our own patches changed.
+  void (*restore_originals)(u64 address, u8* bytes, u64 size);
+  // What kind of code is at `address`? Conservative. Asked when code is decoded, and when
+  // code_moved() was called, by one thread at a time.
   CodeKind (*code_kind)(u64 address);
   // Is this code of libselfheal that is not to be interpreted? Then it is a function's entry, and
   // called natively. Asked when code is decoded only.
   bool (*native_text)(u64 address);
+  // The guest has changed the protection of [begin, end). Null: of no interest.
+  void (*protection_changed)(u64 begin, u64 end);
   u64 code_size;           // bytes of generated code
   u64 block_memory;        // bytes of decoded blocks
   u64 instruction_budget;  // per activation; 0: none
@@ -88,8 +91,13 @@ bool take_fault(int signal, const siginfo_t& info, ucontext_t& context);
 // rt_sigreturn. Only after take_fault said yes.
 [[noreturn]] void resume_without_sigreturn(const ucontext_t& context);
 
-// Code at [begin, end) is gone or changed: decoded blocks of it are dropped.
+// Code at [begin, end) is gone, changed, or of another kind now: decoded blocks of it are dropped.
+// Walks all blocks.
 void forget_code(u64 begin, u64 end);
+
+// Memory outside of module text may have ceased to be executable: its kind is asked again before
+// code there runs on. Cheap.
+void code_moved();
 
 // In a fork child: private copies of what the mappings share.
 bool after_fork();

@@ -1,5 +1,6 @@
 // Control flow: every way one block leads to another, or out of the region.
 #include "emulator/block_cache.h"
+#include "emulator/changing_code.h"
 #include "emulator/flags.h"
 #include "emulator/handlers.h"
 #include "emulator/machine.h"
@@ -169,8 +170,12 @@ const Op* do_fall_through(Thread& t, const Op& op) {
 
 const Op* do_system_call(Thread& t, const Op& op) {
   t.guest.rip = op.rip;
+  const u32 number = static_cast<u32>(t.guest.gpr[rax]);
   switch (run_syscall(t)) {
     case EffectResult::done:
+      if (changes_protection(number)) [[unlikely]] {
+        note_protection_call(t);
+      }
       t.guest.gpr[rcx] = op.next_rip();
       t.guest.gpr[r11] = t.guest.rflags;
       return go_to(t, op, op.next_rip());
@@ -204,18 +209,6 @@ const Op* do_native_call(Thread& t, const Op& op) {
   t.guest.rip = op.rip;
   native_call(t, op.immediate);
   return return_to_caller(t, op, 0);
-}
-
-const Op* do_verify_code(Thread& t, const Op& op) {
-  const Block& block = *pointer_to<const Block>(op.immediate);
-  for (unsigned i = 0; i < block.size; ++i) {
-    if (raw_load<u8>(op.rip + i) != block.code[i]) {
-      block.valid.store(false, std::memory_order_relaxed);
-      machine_of(t).instructions -= block.count;
-      return go_to(t, op, op.rip);
-    }
-  }
-  return &op + 1;
 }
 
 const Op* do_stack_grown(Thread& t, const Op& op) {

@@ -51,11 +51,11 @@ struct Op {
 
 struct Block {
   u64 rip;
+  const Block* made_before;  // all blocks that were ever made are in one list
   mutable std::atomic<bool> valid;
   u16 size;   // of the code, in bytes
   u16 count;  // of instructions
   u16 op_count;
-  u8 code[16];  // of code that may change: the one instruction it was decoded from
   Op ops[];
 };
 

@@ -130,6 +130,10 @@ bool take_fault(int signal, const siginfo_t& info, ucontext_t& c) {
     }
     t.guest.rip = m.op->rip;
     m.stop = Stop::fault;
+    if (m.op->handler == do_verify_code) {  // nothing of the guest's: the processor shall fetch it
+      m.stop = Stop::unsupported;
+      m.reason = "code that cannot be read";
+    }
   }
   t.fault.registers = t.guest;
   t.escaped = true;

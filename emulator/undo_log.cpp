@@ -130,6 +130,11 @@ bool UndoLog::defer(Deferred effect, u64 a, u64 b) {
   *pointer_to<DeferredEffect>(limit_) = {effect, 0, a, b};
   observable_ += observable(effect) ? 1 : 0;
   held_bytes_ += holds_memory(effect) ? b : 0;
+  if (effect == Deferred::unmap) {
+    const bool first = unmapped_end_ == 0;
+    unmapped_begin_ = first || a < unmapped_begin_ ? a : unmapped_begin_;
+    unmapped_end_ = a + b > unmapped_end_ ? a + b : unmapped_end_;
+  }
   const u64 bit = filter_bit(a, filter_bits);
   filter_[bit / 64] |= u64{1} << bit % 64;
   return true;
@@ -145,6 +150,16 @@ bool UndoLog::deferred(Deferred effect, u64 a) const {
   for (u64 at = limit_; at < last; at += sizeof(DeferredEffect)) {
     const auto* held = pointer_to<const DeferredEffect>(at);
     if (held->effect == effect && held->a == a && held->done == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool UndoLog::finds_unmap(u64 address) const {
+  for (u64 at = limit_; at < end_; at += sizeof(DeferredEffect)) {
+    const auto* held = pointer_to<const DeferredEffect>(at);
+    if (held->effect == Deferred::unmap && address - held->a < held->b) {
       return true;
     }
   }
@@ -280,6 +295,7 @@ void UndoLog::clear() {
   last_action_ = 0;
   observable_ = 0;
   held_bytes_ = 0;
+  unmapped_begin_ = unmapped_end_ = 0;
   irrevocable_ = 0;
 }
 

@@ -83,6 +83,10 @@ class UndoLog {
   [[nodiscard]] bool defer(Deferred effect, u64 a, u64 b = 0);
   // Is this held back? Exact among the newest 256; beyond those a filter may let one be missed.
   bool deferred(Deferred effect, u64 a) const;
+  // Is `address` in memory that commit will unmap?
+  bool unmaps(u64 address) const {
+    return address - unmapped_begin_ < unmapped_end_ - unmapped_begin_ && finds_unmap(address);
+  }
   // Bytes of heap and mappings that commit will release.
   u64 held_bytes() const { return held_bytes_; }
   // Before a call that may block: runs now what somebody else may be waiting for (closes), each
@@ -125,6 +129,7 @@ class UndoLog {
   RollbackResult replay_to(u64 floor);
   ActionRecord* newest(Action action, u64 a) const;
   bool touches(u64 begin, u64 end) const;
+  bool finds_unmap(u64 address) const;
   void clear();
   void give_back(bool big);
 
@@ -134,6 +139,8 @@ class UndoLog {
   u64 end_ = 0;          // end of the oldest deferred effect
   u64 last_action_ = 0;  // address of the newest action record; 0: none
   u64 held_bytes_ = 0;
+  u64 unmapped_begin_ = 0;  // all deferred unmaps lie in between
+  u64 unmapped_end_ = 0;
   u64* filter_ = nullptr;
   Thread* owner_ = nullptr;
   bool was_big_ = false;   // the region before this one needed much memory

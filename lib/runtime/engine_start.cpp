@@ -8,6 +8,7 @@
 #include "emulator/models.h"
 #include "lib/image/module.h"
 #include "lib/patch/stubs.h"
+#include "lib/runtime/code_kinds.h"
 #include "lib/runtime/messages.h"
 #include "lib/runtime/region_entry.h"
 #include "lib/runtime/runtime.h"
@@ -26,13 +27,8 @@ constexpr u64 mebibyte = 1024 * 1024;
 constexpr u64 code_memory_size = 128 * mebibyte;
 constexpr u64 block_memory_size = 256 * mebibyte;
 
-void original_bytes(u64 address, u8* buffer, u64 size) {
-  runtime.patcher.original_bytes(address, buffer, size);
-}
-
-// Only text of loaded modules is interpreted; the rest (JIT code) runs natively.
-emulator::CodeKind code_kind(u64 address) {
-  return image::executable(address) ? emulator::CodeKind::stable : emulator::CodeKind::none;
+void restore_originals(u64 address, u8* bytes, u64 size) {
+  runtime.patcher.restore_originals(address, bytes, size);
 }
 
 u64 find_function(const char* name) {
@@ -109,9 +105,10 @@ bool start_engine() {
     return false;
   }
   emulator::Config config{};
-  config.original_bytes = &original_bytes;
+  config.restore_originals = &restore_originals;
   config.code_kind = &code_kind;
   config.native_text = &native_text;
+  config.protection_changed = &protection_changed;
   config.code_size = code_memory_size;
   config.block_memory = block_memory_size;
   config.instruction_budget = runtime.options.instruction_budget;

@@ -25,11 +25,7 @@ selfheal_test_entry:
 namespace selfheal::emulator::host {
 namespace {
 
-void original_bytes(u64 address, u8* to, u64 size) {
-  for (u64 i = 0; i < size; ++i) {
-    to[i] = *pointer_to<volatile const u8>(address + i);
-  }
-}
+void no_patches(u64, u8*, u64) {}
 
 // Executable segments of loaded modules; the list is small and this is a test.
 CodeKind in_modules(u64 address) {
@@ -87,7 +83,7 @@ void start(u64 budget) {
     return;
   }
   Config config{};
-  config.original_bytes = original_bytes;
+  config.restore_originals = no_patches;
   config.code_kind = code_kind;
   config.native_text = [](u64 address) {
     return address >= address_of(&__executable_start) && address < address_of(&etext);
