@@ -177,6 +177,8 @@ selfheal_resolve_and_jump:
         NEXT sigaltstack
         NEXT pthread_create
         NEXT pthread_cancel
+        NEXT mprotect
+        NEXT pkey_mprotect
         NEXT prctl
 
 /* long syscall(number, ...): everything but the two ways to install a filter passes untouched. */

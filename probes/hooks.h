@@ -89,6 +89,9 @@ struct Hooks {
   // Ordinary context.
   bool (*progress)() = nullptr;
 
+  // The protection of [begin, end) may have been changed. Any context; errno is of no concern.
+  void (*protection_changed)(u64 begin, u64 end) = nullptr;
+
   // In a child, before fork returns. Not called for vfork.
   void (*fork_child)() = nullptr;
 

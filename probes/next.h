@@ -25,6 +25,8 @@ SELFHEAL_NEXT(int, sigsuspend, const sigset_t*);
 SELFHEAL_NEXT(int, sigaltstack, const stack_t*, stack_t*);
 SELFHEAL_NEXT(int, pthread_create, pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
 SELFHEAL_NEXT(int, pthread_cancel, pthread_t);
+SELFHEAL_NEXT(int, mprotect, void*, size_t, int);
+SELFHEAL_NEXT(int, pkey_mprotect, void*, size_t, int, int);
 SELFHEAL_NEXT(int, prctl, int, ...);
 SELFHEAL_NEXT(long, syscall, long, ...);
 

@@ -8,6 +8,7 @@
 #include <sys/auxv.h>
 
 #include "lib/image/module.h"
+#include "lib/runtime/code_kinds.h"
 #include "lib/runtime/fault_path.h"
 #include "lib/runtime/live.h"
 #include "lib/runtime/messages.h"
@@ -52,6 +53,7 @@ bool install_probes() {
   hooks.thread_started = &on_thread_started;
   hooks.thread_ending = &on_thread_ending;
   hooks.progress = &on_progress;
+  hooks.protection_changed = &protection_changed;
   hooks.fork_child = &on_fork_child;
   hooks.process_ending = &write_statistics;
   return probes::install(hooks) && probes::watch_traps();
