@@ -46,6 +46,10 @@ void watch_generation(const u64* word) {
   __atomic_store_n(&selfheal_generation_word, word, __ATOMIC_RELEASE);
 }
 
+void look_again() {
+  this_thread().seen = *selfheal_generation_word - 1;
+}
+
 u64 progress_count() {
   return this_thread().progress;
 }

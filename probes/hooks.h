@@ -116,6 +116,9 @@ bool watch_traps();
 // The word must stay readable for ever. Null: stop watching.
 void watch_generation(const u64* word);
 
+// The calling thread's next blocking call asks `progress`, whatever it has seen.
+void look_again();
+
 // Blocking calls this thread has made so far: a thread whose count stands still is not waiting.
 u64 progress_count();
 

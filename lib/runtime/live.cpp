@@ -95,6 +95,24 @@ void apply(Threads threads) {
   }
 }
 
+// Modules came or went, and nobody has applied the regions to them yet.
+constinit std::atomic<bool> modules_changed{false};
+
+// After every Changing: what came while it was held has been left to its holder.
+void look_at_changed_modules() {
+  while (modules_changed.load() && may_change()) {
+    const Changing changing;
+    if (!changing) {
+      return;
+    }
+    modules_changed.store(false);
+    apply(threads_now());
+    if (unfinished) {
+      probes::look_again();
+    }
+  }
+}
+
 bool in_engine() {
   const emulator::ThreadState state = emulator::this_thread.state;
   return state != emulator::ThreadState::absent && state != emulator::ThreadState::idle;
@@ -102,13 +120,10 @@ bool in_engine() {
 
 }  // namespace
 
-bool on_progress() {
-  if (in_engine()) {
-    return false;
-  }
-  if (!may_change()) {
-    return true;
-  }
+namespace {
+
+// True: nothing is left to do.
+bool catch_up() {
   const Changing changing;
   if (!changing) {
     return false;
@@ -126,15 +141,29 @@ bool on_progress() {
   return settled && !store::catalog_is_stale(runtime.store);
 }
 
+}  // namespace
+
+bool on_progress() {
+  if (in_engine()) {
+    return false;
+  }
+  if (!may_change()) {
+    return true;
+  }
+  const bool settled = catch_up();
+  look_at_changed_modules();
+  return settled;
+}
+
 void on_modules_unloading() {
   runtime.patcher.modules_unloading();
 }
 
+// Whoever is changing patches right now looks at the modules once more when it has done so.
 void on_modules_changed() {
   runtime.patcher.modules_changed();
-  if (const Changing changing; changing && may_change()) {
-    apply(threads_now());
-  }
+  modules_changed.store(true);
+  look_at_changed_modules();
 }
 
 void on_thread_started() {
@@ -163,6 +192,7 @@ void protect_blamed(const FaultRecord& record, std::span<const recover::Frame> f
   if (const Changing changing; changing && start_engine()) {
     protect_now(bias + record.region.entry.offset, record.region.code_hash, threads_now());
   }
+  look_at_changed_modules();
 }
 
 void protect_at_start() {

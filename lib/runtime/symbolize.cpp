@@ -19,6 +19,10 @@ bool lookup(void* context, const RecordModule& wanted, u64 offset, report::Symbo
       !image::symbol_at(module, biases[index] + offset, symbol)) {
     return false;
   }
+  // The nearest symbol before the address is no name for what lies past its end.
+  if (symbol.size != 0 && biases[index] + offset - symbol.address >= symbol.size) {
+    return false;
+  }
   u64 size = 0;
   for (; size + 1 < sizeof out.name && symbol.name[size] != '\0'; ++size) {
     out.name[size] = symbol.name[size];

@@ -37,7 +37,11 @@ struct Case {
   const Case* next;
 };
 
+#ifdef __clang__  // which clones nothing
+#define REGION extern "C" [[gnu::noinline, gnu::used]]
+#else
 #define REGION extern "C" [[gnu::noinline, gnu::noclone, gnu::used]]
+#endif
 
 #define HARD_CASE_OF(name, regions, ...)                                            \
   extern "C" int name();                                                            \
