@@ -158,6 +158,7 @@ const Block* make_block(Thread& t, u64 rip, const char*& reason) {
 }
 
 const Block* find_or_make(Thread& t, u64 rip) {
+  after_fork();  // if we are a child that nobody has told
   Machine& m = machine_of(t);
   if (!lock()) {
     return stop_at(t, "the block cache is busy");

@@ -99,7 +99,9 @@ void forget_code(u64 begin, u64 end);
 // code there runs on. Cheap.
 void code_moved();
 
-// In a fork child: private copies of what the mappings share.
+// In a fork child: private copies of what the mappings share. The engine finds out by itself when
+// it has to decode something; calling it (more than once, too) saves time or comes before a
+// sandbox.
 bool after_fork();
 
 }  // namespace selfheal::emulator

@@ -1,6 +1,7 @@
 // Control flow: every way one block leads to another, or out of the region.
 #include "emulator/block_cache.h"
 #include "emulator/changing_code.h"
+#include "emulator/clone.h"
 #include "emulator/flags.h"
 #include "emulator/handlers.h"
 #include "emulator/machine.h"
@@ -171,7 +172,7 @@ const Op* do_fall_through(Thread& t, const Op& op) {
 const Op* do_system_call(Thread& t, const Op& op) {
   t.guest.rip = op.rip;
   const u32 number = static_cast<u32>(t.guest.gpr[rax]);
-  switch (run_syscall(t)) {
+  switch (is_clone(t) ? clone_guest(t, op.next_rip()) : run_syscall(t)) {
     case EffectResult::done:
       if (changes_protection(number)) [[unlikely]] {
         note_protection_call(t);

@@ -10,6 +10,7 @@
 #include "emulator/machine.h"
 #include "emulator/thunk.h"
 #include "emulator/vector_state.h"
+#include "lib/base/fork_mark.h"
 
 extern "C" void selfheal_call_with_escape(selfheal::emulator::Escape* out,
                                           void (*f)(selfheal::emulator::Thread*),
@@ -20,6 +21,7 @@ namespace {
 
 constinit Config the_config{};
 constinit bool is_started = false;
+constinit ForkMark fork_mark;
 
 void interpret(Thread* thread) {
   Thread& t = *thread;
@@ -63,6 +65,10 @@ bool start(const Config& wanted, const char*& why) {
     why = "no memory for decoded blocks";
     return false;
   }
+  if (!fork_mark.start()) {
+    why = "the system lacks MADV_WIPEONFORK";
+    return false;
+  }
   if (!start_decoder()) {
     why = "the decoder does not start";
     return false;
@@ -89,8 +95,13 @@ u64 resume_trampoline() {
 }
 
 bool after_fork() {
+  if (!fork_mark.begin_takeover()) {
+    return true;
+  }
   unlock_blocks();
-  return detach_generated_code();
+  const bool detached = detach_generated_code();
+  fork_mark.end_takeover();
+  return detached;
 }
 
 const Op* stop_here(Thread& t, Stop stop, const char* reason) {

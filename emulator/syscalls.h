@@ -7,7 +7,7 @@
 //   releases     (close, munmap): held back until commit
 //   restores     changes state of the process that can be read before: put back at rollback
 //   irrevocable  done, counted and named in the report
-//   leave        not from inside a region (fork, exec, exit, sigreturn)
+//   leave        not from inside a region, or not made here (clone.h)
 //
 // A buffer the guest passes may be bad or longer than what is mapped: then the kernel says EFAULT
 // or writes less, as always; keeping its old bytes stops at the first page that cannot be read. No

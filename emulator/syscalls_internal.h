@@ -3,6 +3,7 @@
 
 #include "emulator/actions.h"
 #include "emulator/guard.h"
+#include "emulator/guest_syscall.h"
 #include "emulator/syscalls.h"
 #include "lib/base/raw_syscall.h"
 
@@ -30,9 +31,6 @@ struct Buffer {
   u8 other = 0;
   u16 value = 0;
 };
-
-// See guest_syscall.S.
-extern "C" long selfheal_guest_syscall(const u64* registers, const bool* signal_waits);
 
 class Call;
 using Handler = EffectResult (*)(Call& call);
@@ -80,8 +78,6 @@ class Call {
   EffectResult pretend(long result);
 
  private:
-  static constexpr long not_performed = -512;  // ERESTARTSYS, which the kernel never shows anybody
-
   Thread& thread_;
   const SyscallRow& row_;
   u64 arguments_[6];

@@ -66,8 +66,8 @@ struct Thread {
   UndoLog log;
   u64 memory;  // one mapping: engine stack, undo log, scratch block, vector save area
   u64 memory_size;
-  void* scratch;  // the interpreter's own per-thread data
-  u64 signal_area;      // the runtime's, Config::signal_area_size bytes, 64-byte aligned
+  void* scratch;    // the interpreter's own per-thread data
+  u64 signal_area;  // the runtime's, Config::signal_area_size bytes, 64-byte aligned
 };
 
 // The calling thread's. Zero-initialised: state absent.

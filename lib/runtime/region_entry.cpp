@@ -25,6 +25,7 @@
 #include "lib/runtime/runtime.h"
 #include "lib/runtime/signal_area.h"
 #include "lib/runtime/signals.h"
+#include "probes/hooks.h"
 
 namespace selfheal::runtime {
 namespace {
@@ -126,7 +127,8 @@ void run_region() {
   Thread& thread = this_thread;
   Region& region = region_at(thread.region_index);
   const u64 entry = runtime.patcher.entry(static_cast<u32>(thread.region_index));
-  if (__atomic_load_n(&region.entry, __ATOMIC_ACQUIRE) != entry) {  // its cell is being filled
+  // Its cell is being filled; or the engine's state is our parent's, which waits for us.
+  if (__atomic_load_n(&region.entry, __ATOMIC_ACQUIRE) != entry || probes::in_vfork_child()) {
     thread.guest.rip = runtime.patcher.native_path(static_cast<u32>(thread.region_index));
     return;
   }
