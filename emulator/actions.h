@@ -66,6 +66,10 @@ enum class Deferred : u32 {
   unmap,        // a: address, b: size
 };
 
+constexpr bool is_atomic(Action action) {
+  return action >= Action::atomic_add && action <= Action::atomic_exchange_128;
+}
+
 // cmpxchg16b takes two records, hence this function.
 [[nodiscard]] bool log_exchange_128(UndoLog& log, u64 address, const u64 (&old_value)[2],
                                     const u64 (&new_value)[2]);

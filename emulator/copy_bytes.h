@@ -29,23 +29,54 @@ inline void copy_bytes(u64 to, u64 from, u64 size) {
   asm volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size) : : "memory");
 }
 
-// One store for the sizes the processor stores at once, so that other threads never see halves.
+template <typename T>
+inline void copy_one(u64 to, u64 from) {
+  T value;
+  __builtin_memcpy(&value, pointer_to<const void>(from), sizeof(T));
+  asm volatile("mov %1, %0" : "=m"(*pointer_to<T>(to)) : "r"(value) : "memory");
+}
+
+// One store for the sizes the processor stores at once, and for every aligned word of larger ones:
+// other threads never see halves.
 inline void restore_bytes(u64 to, u64 from, u64 size) {
   switch (size) {
     case 1:
-      *pointer_to<volatile u8>(to) = *pointer_to<const u8>(from);
-      return;
+      return copy_one<u8>(to, from);
     case 2:
-      *pointer_to<volatile u16>(to) = *pointer_to<const u16>(from);
-      return;
+      return copy_one<u16>(to, from);
     case 4:
-      *pointer_to<volatile u32>(to) = *pointer_to<const u32>(from);
-      return;
+      return copy_one<u32>(to, from);
     case 8:
-      *pointer_to<volatile u64>(to) = *pointer_to<const u64>(from);
-      return;
+      return copy_one<u64>(to, from);
     default:
-      copy_bytes(to, from, size);
+      break;
+  }
+  const auto step = [&]<typename T>(T) {
+    copy_one<T>(to, from);
+    to += sizeof(T);
+    from += sizeof(T);
+    size -= sizeof(T);
+  };
+  if ((to & 1) != 0 && size >= 1) {
+    step(u8{});
+  }
+  if ((to & 2) != 0 && size >= 2) {
+    step(u16{});
+  }
+  if ((to & 4) != 0 && size >= 4) {
+    step(u32{});
+  }
+  while (size >= 8) {
+    step(u64{});
+  }
+  if (size >= 4) {
+    step(u32{});
+  }
+  if (size >= 2) {
+    step(u16{});
+  }
+  if (size >= 1) {
+    step(u8{});
   }
 }
 

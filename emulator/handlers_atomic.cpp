@@ -38,19 +38,24 @@ u64 flags_of_add(T a, T b, u64 flags) {
 }
 
 template <typename T>
+T exchange_word(u64 address, T value) {
+  asm volatile("xchg %[value], %[word]"
+               : [value] "+r"(value), [word] "+m"(*pointer_to<T>(address))
+               :
+               : "memory");
+  return value;
+}
+
+template <typename T>
 const Op* exchange(Thread& t, const Op& op) {
   const u64 address = effective(t, op);
   if (!atomic_target(t, address)) {
     return nullptr;
   }
-  T value = get<T>(t, op.b);
-  const T after = value;
-  asm volatile("xchg %[value], %[word]"
-               : [value] "+r"(value), [word] "+m"(*pointer_to<T>(address))
-               :
-               : "memory");
-  keep_exchange<T>(t, address, after, value);
-  set<T>(t, op.b, value);
+  const T after = get<T>(t, op.b);
+  const T before = exchange_word<T>(address, after);
+  keep_exchange<T>(t, address, after, before);
+  set<T>(t, op.b, before);
   return &op + 1;
 }
 
@@ -218,6 +223,20 @@ Handler pick_bit(Form form, unsigned bytes) {
   { function<u8>, function<u16>, function<u32>, function<u64> }
 
 }  // namespace
+
+template <typename T>
+bool store_atomically(Thread& t, u64 address, T value) {
+  if (!atomic_target(t, address)) {
+    return false;
+  }
+  keep_exchange<T>(t, address, value, exchange_word<T>(address, value));
+  return true;
+}
+
+template bool store_atomically(Thread& t, u64 address, u8 value);
+template bool store_atomically(Thread& t, u64 address, u16 value);
+template bool store_atomically(Thread& t, u64 address, u32 value);
+template bool store_atomically(Thread& t, u64 address, u64 value);
 
 Handler exchange_handler(unsigned bytes) {
   static constexpr Handler table[] = SELFHEAL_SIZES(exchange);

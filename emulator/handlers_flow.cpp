@@ -14,7 +14,10 @@ namespace {
 
 // A stack pointer set by other means than arithmetic still points into the stack of entry when it
 // lies between the lowest place that stack has reached, less some, and the entry.
+// Pushes, which are not tracked, take it less than a page lower. Beyond that it may be an array of
+// variable size or a small stack that lies next to this one: nothing above rsp is then ours for sure.
 constexpr u64 same_stack_reach = 64 * 1024;
+constexpr u64 same_stack_sure = 4096;
 
 // Ends the activation with control already transferred: guest.rip is `target`.
 [[gnu::cold]] const Op* leave(Thread& t, u64 target) {
@@ -105,7 +108,9 @@ void note_stack(Thread& t) {
   // Above the entry is outside the region (setcontext to a caller's frame), even where what follows
   // pushes something that looks like the return address.
   m.other_stack = sp > t.entry_sp || sp < m.stack_floor - same_stack_reach;
-  m.elide_top = m.other_stack ? 0 : t.entry_sp;
+  m.elide_top = m.other_stack                          ? 0
+                : sp < m.stack_floor - same_stack_sure ? sp
+                                                       : t.entry_sp;
 }
 
 Handler jump_if_handler(unsigned code) {
@@ -214,7 +219,7 @@ const Op* do_native_call(Thread& t, const Op& op) {
 
 const Op* do_stack_grown(Thread& t, const Op& op) {
   Machine& m = machine_of(t);
-  if (t.guest.gpr[rsp] < m.stack_floor) {
+  if (t.guest.gpr[rsp] < m.stack_floor && m.elide_top == t.entry_sp) {
     m.stack_floor = t.guest.gpr[rsp];
   }
   return &op + 1;

@@ -164,8 +164,16 @@ inline T load_for_update(Thread& t, u64 address) {
   return raw_load<T>(address);
 }
 
+// A plain store to a word that an atomic instruction changed before: most likely a lock is released.
+// Made and undone as an exchange. False after stopping.
+template <typename T>
+[[nodiscard]] bool store_atomically(Thread& t, u64 address, T value);
+
 template <typename T>
 [[nodiscard]] inline bool store(Thread& t, u64 address, T value) {
+  if (t.log.changed_atomically(address)) [[unlikely]] {
+    return store_atomically<T>(t, address, value);
+  }
   if (!log_value<T>(t, address)) {
     return false;
   }

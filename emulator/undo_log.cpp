@@ -4,36 +4,18 @@
 
 #include "emulator/actions.h"
 #include "emulator/copy_bytes.h"
-#include "emulator/guard.h"
+#include "emulator/undo_log_record.h"
 #include "lib/base/raw_syscall.h"
 
 namespace selfheal::emulator {
 
 namespace {
 
-constexpr u64 action_kind = u64{1} << 32;
-constexpr u64 bytes_overhead = 2 * sizeof(u64);
 constexpr u64 largest_save = 0xffff'fff0;
 
 // Keep this much of the log's memory resident; give back what a bigger region has touched beyond.
 constexpr u64 resident_size = u64{512} << 10;
 constexpr u64 big_size = 4 * resident_size;
-
-constexpr u64 words(u64 size) {
-  return (size + 7) & ~u64{7};
-}
-
-u64 word_at(u64 address) {
-  return *pointer_to<const u64>(address);
-}
-
-bool is_action(u64 header) {
-  return (header & action_kind) != 0;
-}
-
-u64 record_size(u64 header) {
-  return is_action(header) ? sizeof(ActionRecord) : words(header) + bytes_overhead;
-}
 
 u64 filter_bit(u64 a, u64 bits) {
   // Fibonacci hashing (Knuth, TAOCP vol. 3, 6.4); heap pointers differ above bit 4.
@@ -55,8 +37,9 @@ constexpr bool holds_memory(Deferred effect) {
 void UndoLog::attach(u64 memory, u64 size, Thread* owner) {
   static_assert(sizeof(ActionRecord) == action_size);
   start_ = memory;
-  end_ = (memory + size - filter_bits / 8) & ~u64{7};
-  filter_ = pointer_to<u64>(end_);
+  recent_ = pointer_to<u64>((memory + size) & ~u64{7}) - recent_entries;
+  filter_ = recent_ - filter_bits / 64;
+  end_ = address_of(filter_);
   owner_ = owner;
   cursor_ = start_;
   limit_ = end_;
@@ -64,18 +47,39 @@ void UndoLog::attach(u64 memory, u64 size, Thread* owner) {
 }
 
 bool UndoLog::save(u64 address, u64 size) {
-  if (size > largest_save || words(size) + bytes_overhead > limit_ - cursor_) {
+  if (size > largest_save || words(size) + 2 * sizeof(u64) > limit_ - cursor_) {
     return false;
   }
   if (size == 0) {
     return true;
   }
   copy_bytes(cursor_, address, size);
+  compiler_barrier();  // a fault in there must find the log as it was
   u64* header = pointer_to<u64>(cursor_ + words(size));
-  header[0] = address;
-  header[1] = size;
-  compiler_barrier();  // a fault above must find the log as it was
-  cursor_ += words(size) + bytes_overhead;
+  if (fits_short(address, size)) {
+    *header++ = short_header(address, size);
+    tail_end_ = address + size;
+  } else {
+    *header++ = address;
+    *header++ = long_kind | size;
+    tail_end_ = 0;
+  }
+  cursor_ = address_of(header);
+  return true;
+}
+
+// The newest record gets `size` more bytes at its end. Its header moves when they need a new word.
+bool UndoLog::extend(u64 old, u64 size) {
+  const RecordView record = record_before(cursor_, action_size);
+  const u64 wider = record.size + size;
+  if (!fits_short(record.address, wider)) {
+    return save(tail_end_, size);
+  }
+  __builtin_memcpy(pointer_to<void>(record.begin + record.size), &old, size);
+  u64* header = pointer_to<u64>(record.begin + words(wider));
+  *header = short_header(record.address, wider);
+  cursor_ = address_of(header + 1);
+  tail_end_ += size;
   return true;
 }
 
@@ -91,7 +95,28 @@ bool UndoLog::action(Action action, u64 a, u64 b, u64 c) {
   record->header = action_kind | static_cast<u32>(action);
   last_action_ = cursor_;
   cursor_ += sizeof(ActionRecord);
+  begin_anew();
+  if (is_atomic(action)) {
+    atomic_words_ |= u64{1} << hash_of(a, 6);
+  }
   return true;
+}
+
+bool UndoLog::find_atomic(u64 address) const {
+  u64 at = last_action_;
+  for (unsigned i = 0; at != 0 && i < 64; ++i) {
+    const auto* record = pointer_to<const ActionRecord>(at);
+    if (record->a == address && is_atomic(record->action())) {
+      return true;
+    }
+    at = record->older;
+  }
+  return false;
+}
+
+void UndoLog::forget_recent() {
+  zero_bytes(address_of(recent_), recent_entries * sizeof(u64));
+  epoch_ = epoch_step;
 }
 
 ActionRecord* UndoLog::newest(Action action, u64 a) const {
@@ -189,109 +214,14 @@ void UndoLog::note_irrevocable(u32 system_call) {
   ++irrevocable_;
 }
 
-// Does a record older than the cursor restore bytes in this range?
-bool UndoLog::touches(u64 begin, u64 end) const {
-  for (u64 at = cursor_; at > start_;) {
-    const u64 header = word_at(at - 8);
-    if (!is_action(header)) {
-      const u64 address = word_at(at - 16);
-      if (address < end && begin < address + header) {
-        return true;
-      }
-    }
-    at -= record_size(header);
-  }
-  return false;
-}
-
-struct UndoLog::Replay {
-  UndoLog& log;
-  u64 floor;
-  RollbackResult result;
-  Unheld unheld;
-};
-
-// The cursor moves before a record is replayed, so that after a fault the next older one is next.
-void UndoLog::replay(void* state) {
-  auto& [log, floor, result, unheld] = *static_cast<Replay*>(state);
-  while (log.cursor_ > floor) {
-    const u64 record_end = log.cursor_;
-    const u64 header = word_at(record_end - 8);
-    const u64 record = record_end - record_size(header);
-    log.cursor_ = record;
-    compiler_barrier();
-    if (!is_action(header)) {
-      restore_bytes(word_at(record_end - 16), record, header);
-      compiler_barrier();
-      result.bytes += header;
-      continue;
-    }
-    const auto& action = *pointer_to<const ActionRecord>(record);
-    log.last_action_ = action.older;
-    switch (action.action()) {
-      case Action::none:
-      case Action::atomic_new_128:
-      case Action::sigaction_rest:
-        break;  // cancelled, or operands of the action that was just undone
-      case Action::make_writable:
-        if (!log.touches(action.a, action.a + action.b)) {
-          break;
-        }
-        [[fallthrough]];
-      default:
-        ++result.actions;
-        result.failed += undo(action, unheld, log.owner_) ? 0 : 1;
-    }
-  }
-}
-
-RollbackResult UndoLog::replay_to(u64 floor) {
-  Replay state{*this, floor, {}, {}};
-  if (owner_ == nullptr) {
-    replay(&state);
-  } else {
-    while (!guarded_call(*owner_, replay, &state)) {
-      ++state.result.failed;
-    }
-  }
-  return state.result;
-}
-
-void UndoLog::back_to(u64 mark) {
-  replay_to(mark);
-}
-
-RollbackResult UndoLog::rollback() {
-  const bool big = used() > big_size;
-  const RollbackResult result = replay_to(start_);
-  clear();
-  give_back(big);
-  return result;
-}
-
-void UndoLog::commit() {
-  const bool big = used() > big_size;
-  if (limit_ != end_) {
-    const VectorScope vectors;
-    const NativeScope native(owner_, ThreadState::busy);
-    for (u64 at = end_; at > limit_;) {
-      at -= sizeof(DeferredEffect);
-      const auto* held = pointer_to<const DeferredEffect>(at);
-      if (held->done == 0) {
-        perform(held->effect, held->a, held->b);
-      }
-    }
-  }
-  clear();
-  give_back(big);
-}
-
 void UndoLog::clear() {
   if (limit_ != end_) {
     zero_bytes(address_of(filter_), filter_bits / 8);
   }
   cursor_ = start_;
   limit_ = end_;
+  begin_anew();
+  atomic_words_ = 0;
   last_action_ = 0;
   observable_ = 0;
   held_bytes_ = 0;
@@ -299,17 +229,21 @@ void UndoLog::clear() {
   irrevocable_ = 0;
 }
 
+bool UndoLog::big() const {
+  return used() > big_size;
+}
+
 // One big region gives its memory back at once. When the next is big too, so will be the one after:
 // touching fresh pages costs 50 ns a store (bench/undo_log.cpp), so keep them until a small one
 // comes.
-void UndoLog::give_back(bool big) {
-  const bool keep = big && was_big_;
-  if ((big || retained_) && !keep && may_call(SYS_madvise)) {
+void UndoLog::give_back(bool was_big) {
+  const bool keep = was_big && was_big_;
+  if ((was_big || retained_) && !keep && may_call(SYS_madvise)) {
     const u64 begin = page_up(start_ + resident_size);
     raw_syscall(SYS_madvise, begin, page_down(end_) - begin, MADV_DONTNEED);
   }
   retained_ = keep;
-  was_big_ = big;
+  was_big_ = was_big;
 }
 
 }  // namespace selfheal::emulator

@@ -14,8 +14,17 @@
 // rollback.
 //
 // Records, in words of 8 bytes, lowest address first:
-//   bytes    old contents (padded to a word) · address · size
-//   action   previous action's record · c · b · a · 1<<32 | action
+//   short    old contents (padded to a word) · size<<48 | address
+//   long     old contents (padded to a word) · address · 1<<62 | size
+//   action   previous action's record · c · b · a · 1<<63 | action
+//
+// A loop must not blow the log up (bench/undo_log.cpp), so two things are not logged anew:
+//   - bytes right above those of the newest record join it: a buffer filled byte by byte costs its
+//     size, not 16 times as much;
+//   - a place that a record newer than the newest action holds already, as remembered in `recent`,
+//     a direct-mapped table. Undoing that older record makes the same memory, and no action comes
+//     in between that could see the difference.
+// Never are bytes kept that the region has not written: others may be writing them.
 //
 // One log per thread, used only by its thread. No lock, no allocation, no libc on the saving path;
 // the memory is given by the owner and touched only as it fills. Saving reads guest memory and so
@@ -56,16 +65,28 @@ class UndoLog {
   template <typename T>
   [[nodiscard]] bool save_value(u64 address) {
     static_assert(sizeof(T) <= 8);
-    if (cursor_ + 3 * sizeof(u64) > limit_) {
+    if (address >> address_bits != 0) [[unlikely]] {
+      return save(address, sizeof(T));
+    }
+    u64& recent = recent_of(address, __builtin_ctz(sizeof(T)));
+    const u64 tag = recent_tag(address, __builtin_ctz(sizeof(T)));
+    if (recent == tag) {
+      return true;
+    }
+    if (cursor_ + 2 * sizeof(u64) > limit_) [[unlikely]] {
       return false;
     }
     u64 old = 0;
     __builtin_memcpy(&old, pointer_to<const void>(address), sizeof(T));
+    recent = tag;
+    if (address == tail_end_) {
+      return extend(old, sizeof(T));
+    }
     u64* record = pointer_to<u64>(cursor_);
     record[0] = old;
-    record[1] = address;
-    record[2] = sizeof(T);  // the header of a bytes record: kind 0 in the high half
-    cursor_ += 3 * sizeof(u64);
+    record[1] = u64{sizeof(T)} << address_bits | address;
+    cursor_ += 2 * sizeof(u64);
+    tail_end_ = address + sizeof(T);
     return true;
   }
 
@@ -79,6 +100,11 @@ class UndoLog {
   bool cancel(Action action, u64 a);
   // Is there such an action, newest first? Its b (the kind of a lock, say) in `b`.
   bool find(Action action, u64 a, u64* b = nullptr) const;
+  // Has an atomic instruction changed the word at this address? What is then stored there plainly
+  // (a lock being released) must be undone like an atomic exchange. Exact for the newest 64 actions.
+  bool changed_atomically(u64 address) const {
+    return (atomic_words_ >> hash_of(address, 6) & 1) != 0 && find_atomic(address);
+  }
 
   [[nodiscard]] bool defer(Deferred effect, u64 a, u64 b = 0);
   // Is this held back? Exact among the newest 256; beyond those a filter may let one be missed.
@@ -103,7 +129,10 @@ class UndoLog {
 
   // Where the log ends now, and undoing what was logged since: for an effect that failed half way.
   // Not across deferred effects.
-  u64 mark() const { return cursor_; }
+  u64 mark() {
+    begin_anew();
+    return cursor_;
+  }
   void back_to(u64 mark);
 
   // Puts every byte back and runs the actions, newest first; drops what was deferred. The guest's
@@ -120,24 +149,58 @@ class UndoLog {
     u64 a;
     u64 b;
   };
-  struct Replay;
+  struct Replay;  // undo_log_replay.cpp
 
   static constexpr u64 action_size = 5 * sizeof(u64);
   static constexpr u64 filter_bits = 4096;
+  static constexpr unsigned address_bits = 48;
+  static constexpr u64 recent_entries = 512;
+  static constexpr u64 epoch_step = 1 << 3;
+  static constexpr u64 epoch_end = 1 << 16;
+
+  // Fibonacci hashing (Knuth, TAOCP vol. 3, 6.4) to `bits` bits; pointers differ above bit 2.
+  static constexpr u64 hash_of(u64 address, unsigned bits) {
+    return (address >> 2) * 0x9e3779b97f4a7c15 >> (64 - bits);
+  }
+
+  // An entry says: 2^log2 bytes at this address have been kept in this epoch. Zero says nothing, as
+  // epochs begin with 1.
+  u64& recent_of(u64 address, unsigned log2) {
+    return recent_[(address >> log2) % recent_entries];
+  }
+  u64 recent_tag(u64 address, unsigned log2) const { return address << 16 | epoch_ | log2; }
+
+  // What is logged from here on neither joins what is there nor is left out because of it.
+  void begin_anew() {
+    tail_end_ = 0;
+    epoch_ += epoch_step;
+    if (epoch_ == epoch_end) [[unlikely]] {
+      forget_recent();
+    }
+  }
+  void forget_recent();
+  bool extend(u64 old, u64 size);
+  bool find_atomic(u64 address) const;
 
   static void replay(void* state);
+  static void restore_pages(Replay& state);
   RollbackResult replay_to(u64 floor);
   ActionRecord* newest(Action action, u64 a) const;
   bool touches(u64 begin, u64 end) const;
   bool finds_unmap(u64 address) const;
   void clear();
-  void give_back(bool big);
+  bool big() const;
+  void give_back(bool was_big);
 
   u64 start_ = 0;
   u64 cursor_ = 0;       // end of the newest record
   u64 limit_ = 0;        // begin of the newest deferred effect
   u64 end_ = 0;          // end of the oldest deferred effect
-  u64 last_action_ = 0;  // address of the newest action record; 0: none
+  u64 tail_end_ = 0;     // end of the memory whose bytes the newest record holds; 0: cannot be joined
+  u64* recent_ = nullptr;
+  u64 epoch_ = epoch_step;
+  u64 atomic_words_ = 0;  // a Bloom filter of one word: those which atomic instructions changed
+  u64 last_action_ = 0;   // address of the newest action record; 0: none
   u64 held_bytes_ = 0;
   u64 unmapped_begin_ = 0;  // all deferred unmaps lie in between
   u64 unmapped_end_ = 0;

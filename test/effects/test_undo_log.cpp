@@ -108,7 +108,7 @@ TEST_CASE("A full log says so, keeps nothing of the refused store, and can still
 
   CHECK_FALSE(guest.log().save(memory.address(), 4 * page_size));
   u64 stores = 0;
-  while (guest.log().save_value<u64>(memory.address() + 8)) {
+  while (guest.log().save_value<u64>(memory.address() + 8 + 16 * stores)) {
     ++stores;
   }
   CHECK(stores > 500);
@@ -120,6 +120,115 @@ TEST_CASE("A full log says so, keeps nothing of the refused store, and can still
   CHECK(guest.log().used() == used);
   CHECK(guest.log().rollback().bytes == 8 * stores + 1);
   CHECK(memory.data()[0] == 1);
+}
+
+TEST_CASE("A buffer filled bit by bit costs its size, filled again it costs nothing") {
+  GuestThread guest;
+  Pages memory(4);
+  const std::vector<u8> before = memory.copy();
+  const auto fill_by = [&](auto value) {
+    for (u64 i = 0; i < 1000; i += sizeof value) {
+      REQUIRE(guest.log().save_value<decltype(value)>(memory.address() + 3 + i));
+      __builtin_memset(memory.data() + 3 + i, 0x77, sizeof value);
+    }
+  };
+  fill_by(u64{});
+  CHECK(guest.log().used() == 1008);
+  fill_by(u64{});
+  CHECK(guest.log().used() == 1008);
+  fill_by(u8{});
+  CHECK(guest.log().used() == 2 * 1008);
+  CHECK(guest.log().rollback().bytes == 2000);
+  CHECK(memory.copy() == before);
+}
+
+TEST_CASE("What was kept before an action, a mark or the last region is kept again after it") {
+  GuestThread guest;
+  Pages memory(1);
+  auto* word = pointer_to<u64>(memory.address());
+  u64 other = 0;
+  const auto put = [&](u64 value) {
+    REQUIRE(guest.log().save_value<u64>(memory.address()));
+    *word = value;
+  };
+  put(1);
+  guest.log().commit();
+  put(2);
+  SECTION("an action that others can see must be undone with memory as it was then") {
+    REQUIRE(guest.log().action(Action::atomic_exchange_64, memory.address(), 3, 2));
+    *word = 3;
+    put(4);
+    REQUIRE(guest.log().action(Action::atomic_add, address_of(&other), 5, 8));
+    put(5);
+    put(6);
+    const RollbackResult result = guest.log().rollback();
+    CHECK(result.bytes == 24);
+    CHECK(result.failed == 0);
+    CHECK(other == static_cast<u64>(-5));
+  }
+  SECTION("a mark") {
+    const u64 mark = guest.log().mark();
+    put(7);
+    guest.log().back_to(mark);
+    CHECK(*word == 2);
+    put(8);
+    put(9);
+    guest.log().back_to(mark);
+    CHECK(*word == 2);
+    guest.log().rollback();
+  }
+  CHECK(*word == 1);
+}
+
+TEST_CASE("The table of what was kept recently survives its epochs") {
+  GuestThread guest;
+  Pages memory(1);
+  auto* word = pointer_to<u64>(memory.address());
+  for (u64 round = 0; round < 20'000; ++round) {
+    *word = round;
+    REQUIRE(guest.log().save_value<u64>(memory.address()));
+    *word = ~round;
+    REQUIRE(guest.log().rollback().bytes == 8);
+    REQUIRE(*word == round);
+  }
+}
+
+TEST_CASE("A plain store to a word changed atomically is known, and to no other") {
+  GuestThread guest;
+  std::vector<u64> words(1000);
+  REQUIRE(guest.log().action(Action::atomic_add, address_of(&words[500]), 1, 8));
+  REQUIRE(guest.log().action(Action::none, 0));
+  for (u64 i = 0; i < words.size(); ++i) {
+    REQUIRE(guest.log().changed_atomically(address_of(&words[i])) == (i == 500));
+  }
+  words[500] = 1;
+  CHECK(guest.log().rollback().failed == 0);
+  CHECK_FALSE(guest.log().changed_atomically(address_of(&words[500])));
+}
+
+TEST_CASE("A store that was logged but could not be made, on read-only memory, needs no undoing") {
+  GuestThread guest;
+  Pages memory(3);
+  auto* last = memory.data() + page_size - 4;
+  REQUIRE(guest.log().save(address_of(last), page_size + 8));
+  __builtin_memset(last, 0x77, 4);
+  REQUIRE(mprotect(memory.data() + page_size, 2 * page_size, PROT_READ) == 0);
+  SECTION("nothing of it was written") {
+    const RollbackResult result = guest.log().rollback();
+    CHECK(result.failed == 0);
+    CHECK(result.bytes == 4);
+  }
+  SECTION("a page in the middle cannot be restored: the others are") {
+    REQUIRE(mprotect(memory.data() + page_size, page_size, PROT_READ | PROT_WRITE) == 0);
+    __builtin_memset(memory.data() + page_size, 0x77, page_size);
+    REQUIRE(mprotect(memory.data() + page_size, page_size, PROT_READ) == 0);
+    REQUIRE(mprotect(memory.data() + 2 * page_size, page_size, PROT_READ | PROT_WRITE) == 0);
+    memory.data()[2 * page_size] = 0x77;
+    CHECK(guest.log().rollback().failed == 1);
+    CHECK(memory.data()[2 * page_size] == 0);
+  }
+  CHECK(last[0] == 0);
+  CHECK(last[3] == 0);
 }
 
 TEST_CASE("Bytes saved from a page that cannot be read leave the log as it was") {

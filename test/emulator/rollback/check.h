@@ -17,6 +17,7 @@ struct Run {
 
 struct Report {
   bool faulted;
+  bool left;  // the engine, for another stack: only the rollback could be compared
   u64 ticks;          // of the bomb's counter, natively
   u64 bytes_undone;
   std::string text;   // empty: all equal

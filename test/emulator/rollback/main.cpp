@@ -21,6 +21,7 @@ struct Totals {
   u64 programs = 0;
   u64 runs = 0;
   u64 faults = 0;
+  u64 left = 0;
   u64 bytes = 0;
 };
 
@@ -29,6 +30,7 @@ bool passes(Checker& checker, u64 program, std::span<const u8> code, const Run& 
   const Report report = checker.check(program, run);
   ++totals.runs;
   totals.faults += report.faulted ? 1 : 0;
+  totals.left += report.left ? 1 : 0;
   totals.bytes += report.bytes_undone;
   ticks = report.ticks;
   if (!report.text.empty()) {
@@ -88,10 +90,11 @@ int main(int count, char** words) {
       std::printf("again: %s 1 %llu\n\n", words[0], static_cast<unsigned long long>(seed + i));
     }
   }
-  std::printf("%llu programs, %llu runs, %llu of them faulted, %llu bytes undone, %u failures\n",
+  std::printf("%llu programs, %llu runs: %llu faulted, %llu left early; %llu bytes undone, %u failures\n",
               static_cast<unsigned long long>(totals.programs),
               static_cast<unsigned long long>(totals.runs),
               static_cast<unsigned long long>(totals.faults),
+              static_cast<unsigned long long>(totals.left),
               static_cast<unsigned long long>(totals.bytes), failures);
   return failures == 0 ? 0 : 1;
 }

@@ -463,6 +463,7 @@ snippet BASE
 end_snippet
 snippet BASE
     place
+    fninit                      # the address of the last x87 instruction is a thunk's in the engine
     fnstenv 5(%r15,%rdx)
     fldenv 5(%r15,%rdx)
     movq %r14, %mm3
@@ -472,6 +473,7 @@ end_snippet
 snippet BASE
     word_place
     mov %rdx, %rdi
+    fninit
     fxsave64 (%r15,%rdi)
 end_snippet
 snippet AVX2
@@ -480,6 +482,7 @@ snippet AVX2
     lea 512(%r15,%rdx), %rdi
     movl $7, %eax
     xor %edx, %edx
+    fninit
     xsave64 (%rdi)
     movl $3, %eax
     xsavec64 1024(%rdi)
@@ -558,7 +561,7 @@ snippet BASE
     xchg %r14, DATA_SIZE+4104(%r15)
 end_snippet
 snippet BASE
-    addq %r14, DATA_SIZE+8188(%r15)
+    addq %r14, DATA_SIZE+8184(%r15)
 end_snippet
 snippet BASE
     mov 16, %rax
@@ -580,9 +583,6 @@ snippet BASE
     bts $63, %rax
     cqo
     idiv %rcx
-end_snippet
-snippet BASE
-    call *%r15
 end_snippet
 snippet BASE
     movabs $0x8000000000000000, %rax
