@@ -15,7 +15,8 @@ namespace {
 // A stack pointer set by other means than arithmetic still points into the stack of entry when it
 // lies between the lowest place that stack has reached, less some, and the entry.
 // Pushes, which are not tracked, take it less than a page lower. Beyond that it may be an array of
-// variable size or a small stack that lies next to this one: nothing above rsp is then ours for sure.
+// variable size or a small stack that lies next to this one: nothing above rsp is then ours for
+// sure.
 constexpr u64 same_stack_reach = 64 * 1024;
 constexpr u64 same_stack_sure = 4096;
 
@@ -108,9 +109,7 @@ void note_stack(Thread& t) {
   // Above the entry is outside the region (setcontext to a caller's frame), even where what follows
   // pushes something that looks like the return address.
   m.other_stack = sp > t.entry_sp || sp < m.stack_floor - same_stack_reach;
-  m.elide_top = m.other_stack                          ? 0
-                : sp < m.stack_floor - same_stack_sure ? sp
-                                                       : t.entry_sp;
+  m.elide_top = m.other_stack ? 0 : sp < m.stack_floor - same_stack_sure ? sp : t.entry_sp;
 }
 
 Handler jump_if_handler(unsigned code) {

@@ -164,8 +164,8 @@ inline T load_for_update(Thread& t, u64 address) {
   return raw_load<T>(address);
 }
 
-// A plain store to a word that an atomic instruction changed before: most likely a lock is released.
-// Made and undone as an exchange. False after stopping.
+// A plain store to a word that an atomic instruction changed before: most likely a lock is
+// released. Made and undone as an exchange. False after stopping.
 template <typename T>
 [[nodiscard]] bool store_atomically(Thread& t, u64 address, T value);
 

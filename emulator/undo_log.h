@@ -101,7 +101,8 @@ class UndoLog {
   // Is there such an action, newest first? Its b (the kind of a lock, say) in `b`.
   bool find(Action action, u64 a, u64* b = nullptr) const;
   // Has an atomic instruction changed the word at this address? What is then stored there plainly
-  // (a lock being released) must be undone like an atomic exchange. Exact for the newest 64 actions.
+  // (a lock being released) must be undone like an atomic exchange. Exact for the newest 64
+  // actions.
   bool changed_atomically(u64 address) const {
     return (atomic_words_ >> hash_of(address, 6) & 1) != 0 && find_atomic(address);
   }
@@ -165,9 +166,7 @@ class UndoLog {
 
   // An entry says: 2^log2 bytes at this address have been kept in this epoch. Zero says nothing, as
   // epochs begin with 1.
-  u64& recent_of(u64 address, unsigned log2) {
-    return recent_[(address >> log2) % recent_entries];
-  }
+  u64& recent_of(u64 address, unsigned log2) { return recent_[(address >> log2) % recent_entries]; }
   u64 recent_tag(u64 address, unsigned log2) const { return address << 16 | epoch_ | log2; }
 
   // What is logged from here on neither joins what is there nor is left out because of it.
@@ -193,10 +192,10 @@ class UndoLog {
   void give_back(bool was_big);
 
   u64 start_ = 0;
-  u64 cursor_ = 0;       // end of the newest record
-  u64 limit_ = 0;        // begin of the newest deferred effect
-  u64 end_ = 0;          // end of the oldest deferred effect
-  u64 tail_end_ = 0;     // end of the memory whose bytes the newest record holds; 0: cannot be joined
+  u64 cursor_ = 0;    // end of the newest record
+  u64 limit_ = 0;     // begin of the newest deferred effect
+  u64 end_ = 0;       // end of the oldest deferred effect
+  u64 tail_end_ = 0;  // end of the memory whose bytes the newest record holds; 0: cannot be joined
   u64* recent_ = nullptr;
   u64 epoch_ = epoch_step;
   u64 atomic_words_ = 0;  // a Bloom filter of one word: those which atomic instructions changed

@@ -86,9 +86,9 @@ void compare_part(void* argument) {
 
 }  // namespace
 
-// A record that could not be put back as a whole: the pages that can, are. A page that can be read and
-// holds the old bytes needs nothing: it was logged for a store that then faulted, as on read-only
-// memory.
+// A record that could not be put back as a whole: the pages that can, are. A page that can be read
+// and holds the old bytes needs nothing: it was logged for a store that then faulted, as on
+// read-only memory.
 void UndoLog::restore_pages(Replay& state) {
   const RecordView record = state.bytes;
   state.bytes.size = 0;

@@ -152,11 +152,11 @@ void collect_engine_fault() {
   }
   engine.rip = fault.registers.rip;
   const bool early = fault.signal == 0;
-  engine.trap = !early                                      ? fault.trap
-                : fault.kind == FaultKind::null_access      ? 14
-                : fault.kind == FaultKind::exec_violation   ? 14
-                : fault.kind == FaultKind::divide           ? 0
-                                                            : 6;
+  engine.trap = !early                                    ? fault.trap
+                : fault.kind == FaultKind::null_access    ? 14
+                : fault.kind == FaultKind::exec_violation ? 14
+                : fault.kind == FaultKind::divide         ? 0
+                                                          : 6;
   engine.address = engine.trap == 14 ? fault.address : 0;
 }
 
@@ -278,7 +278,8 @@ Report Checker::check(u64 program, const Run& run) {
     collect_engine_fault();
   }
   // A block that ends (at a page's end) while rsp is on another stack ends the activation there.
-  report.left = session.outcome.stop == Stop::left && session.guest.gpr[rsp] < memory_base + memory_size;
+  report.left =
+      session.outcome.stop == Stop::left && session.guest.gpr[rsp] < memory_base + memory_size;
   if (!report.left) {
     compare_moments(report.text);
   }

@@ -10,17 +10,17 @@
 namespace selfheal::rollback {
 
 struct Run {
-  u64 seed;     // of the data and registers
-  u64 bomb;     // which tick of the counter faults
-  u64 locality; // mask of the offsets into the data
+  u64 seed;      // of the data and registers
+  u64 bomb;      // which tick of the counter faults
+  u64 locality;  // mask of the offsets into the data
 };
 
 struct Report {
   bool faulted;
   bool left;  // the engine, for another stack: only the rollback could be compared
-  u64 ticks;          // of the bomb's counter, natively
+  u64 ticks;  // of the bomb's counter, natively
   u64 bytes_undone;
-  std::string text;   // empty: all equal
+  std::string text;  // empty: all equal
 };
 
 class Checker {

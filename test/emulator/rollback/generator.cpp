@@ -81,7 +81,8 @@ struct Generator::Draft {
   std::vector<Call> calls;
 };
 
-Generator::Generator() : snippets_(load(rollback_first_snippet())), faults_(load(rollback_first_fault())) {}
+Generator::Generator()
+    : snippets_(load(rollback_first_snippet())), faults_(load(rollback_first_fault())) {}
 
 //   decq -8(%r15); jnz over; <fault>; over:
 void Generator::bomb(Draft& draft) const {

@@ -20,7 +20,6 @@ class Random {  // splitmix64
   u64 state_;
 };
 
-
 class Generator {
  public:
   Generator();

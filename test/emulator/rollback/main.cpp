@@ -34,7 +34,8 @@ bool passes(Checker& checker, u64 program, std::span<const u8> code, const Run& 
   totals.bytes += report.bytes_undone;
   ticks = report.ticks;
   if (!report.text.empty()) {
-    std::printf("%sbomb %llu, locality %#llx:\n%s", differential::disassemble(code, program).c_str(),
+    std::printf("%sbomb %llu, locality %#llx:\n%s",
+                differential::disassemble(code, program).c_str(),
                 static_cast<unsigned long long>(run.bomb),
                 static_cast<unsigned long long>(run.locality), report.text.c_str());
   }
@@ -90,11 +91,11 @@ int main(int count, char** words) {
       std::printf("again: %s 1 %llu\n\n", words[0], static_cast<unsigned long long>(seed + i));
     }
   }
-  std::printf("%llu programs, %llu runs: %llu faulted, %llu left early; %llu bytes undone, %u failures\n",
-              static_cast<unsigned long long>(totals.programs),
-              static_cast<unsigned long long>(totals.runs),
-              static_cast<unsigned long long>(totals.faults),
-              static_cast<unsigned long long>(totals.left),
-              static_cast<unsigned long long>(totals.bytes), failures);
+  std::printf(
+      "%llu programs, %llu runs: %llu faulted, %llu left early; %llu bytes undone, %u failures\n",
+      static_cast<unsigned long long>(totals.programs),
+      static_cast<unsigned long long>(totals.runs), static_cast<unsigned long long>(totals.faults),
+      static_cast<unsigned long long>(totals.left), static_cast<unsigned long long>(totals.bytes),
+      failures);
   return failures == 0 ? 0 : 1;
 }

@@ -189,7 +189,7 @@ snippet BASE
     random
     and $0x1f8, %edx
     neg %rdx
-    mov %r14, -8(%rbp,%rdx)
+    mov %r14, -16(%rbp,%rdx)  # below the saved rbx
     mov %r14d, -128(%rsp)
     mov %r14, -8(%rsp)
 end_snippet
