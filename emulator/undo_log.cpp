@@ -75,7 +75,8 @@ bool UndoLog::extend(u64 old, u64 size) {
   if (!fits_short(record.address, wider)) {
     return save(tail_end_, size);
   }
-  __builtin_memcpy(pointer_to<void>(record.begin + record.size), &old, size);
+  // A whole word: what is too much lies where the header comes, or is padding.
+  __builtin_memcpy(pointer_to<void>(record.begin + record.size), &old, sizeof old);
   u64* header = pointer_to<u64>(record.begin + words(wider));
   *header = short_header(record.address, wider);
   cursor_ = address_of(header + 1);
