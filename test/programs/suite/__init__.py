@@ -1,0 +1,1 @@
+"""Whole programs of Debian as tests of the engine; see ../run."""
