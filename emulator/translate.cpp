@@ -157,7 +157,8 @@ Handler branch(Op& op, const Instruction& in, Translated& result) {
     make_unsupported(op, "a far control transfer");
     return op.handler;
   }
-  if (in.has(ZYDIS_ATTRIB_HAS_OPERANDSIZE)) {
+  // REX.W overrules the prefix; compilers write both to pad calls of __tls_get_addr.
+  if (in.has(ZYDIS_ATTRIB_HAS_OPERANDSIZE) && in.info.raw.rex.W == 0) {
     make_unsupported(op, "a branch with an operand-size prefix");  // processors disagree
     return op.handler;
   }
