@@ -7,6 +7,7 @@
 #include "lib/base/raw_syscall.h"
 #include "lib/base/text.h"
 #include "lib/image/module.h"
+#include "lib/image/symbols.h"
 #include "lib/runtime/counts.h"
 #include "lib/runtime/runtime.h"
 #include "probes/hooks.h"
@@ -19,7 +20,7 @@ constinit std::atomic<bool> written{false};
 
 // A JSON string. Names of files may hold anything.
 Text& quote(Text& out, const char* text) {
-  constexpr unsigned longest = 100;
+  constexpr unsigned longest = 160;
   out << '"';
   for (unsigned i = 0; text[i] != '\0' && i < longest; ++i) {
     const char c = text[i];
@@ -28,17 +29,22 @@ Text& quote(Text& out, const char* text) {
   return out << '"';
 }
 
-// "libc.so.6+0x2a3b"; the bare address where no module is (any more).
+// "libc.so.6+0x2a3b", with the name behind it where a function begins that has one; the bare
+// address where no module is (any more).
 void quote_place(Text& out, u64 address) {
-  char buffer[96];
+  char buffer[160];
   Text place(buffer, sizeof buffer);
   image::Module module;
-  if (image::locate_module(address, module)) {
-    place << (module.name[0] == '\0' ? program_invocation_short_name : image::base_name(module))
-          << '+';
-    address = module.offset_of(address);
+  image::Symbol symbol{};
+  if (!image::locate_module(address, module)) {
+    (place << "0x").hex(address);
+  } else {
+    place << (module.name[0] == '\0' ? program_invocation_short_name : image::base_name(module));
+    (place << "+0x").hex(module.offset_of(address));
+    if (image::symbol_at(module, address, symbol) && symbol.address == address) {
+      place << ' ' << symbol.name;
+    }
   }
-  (place << "0x").hex(address);
   quote(out, place.c_str());
 }
 

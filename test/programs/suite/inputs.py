@@ -24,7 +24,7 @@ def _text(chance, size):
 def _records(chance):
     return [{"id": i, "name": f"record {i}", "score": chance.randint(0, 1000), "ratio": chance.random(),
              "tags": chance.sample(["red", "green", "blue", "grün", "синий"], 2), "nested": {"a": [i, i * i, None]}}
-            for i in range(800)]
+            for i in range(150)]
 
 
 def _script(chance):
@@ -41,14 +41,14 @@ def _script(chance):
 def _program(chance):
     """A C program of many functions that a compiler has something to do with."""
     functions = []
-    for i in range(40):
+    for i in range(5):
         a, b, c = (chance.randint(1, 1 << 30) for _ in range(3))
         functions.append(
             f"static unsigned f{i}(unsigned x, const double *d) {{\n  unsigned s = {a};\n"
             f"  for (unsigned i = 0; i < (x & 15) + 3; ++i) {{\n"
             f"    switch ((x + i) % 7) {{ case 0: s += {b} ^ i; break; case 3: s = s << 3 | s >> 29; break;\n"
             f"      case 5: s -= (unsigned)(d[i & 7] * {c % 97}); break; default: s *= i | 1; }}\n  }}\n  return s;\n}}\n")
-    calls = "".join(f"  total ^= f{i}(total + {i}, values);\n" for i in range(40))
+    calls = "".join(f"  total ^= f{i}(total + {i}, values);\n" for i in range(5))
     return ("#include <stdio.h>\n#include <string.h>\n" + "".join(functions) +
             "int main(void) {\n  double values[8] = {1.5, 2.25, 3, 4, 5, 6, 7, 8};\n  unsigned total = 1;\n" + calls +
             '  printf("%u\\n", total);\n  return 0;\n}\n')
@@ -59,7 +59,7 @@ def prepare(folder):
     chance = random.Random(1)
     os.makedirs(folder)
     shutil.copytree(_files, folder, dirs_exist_ok=True)
-    text = _text(chance, 300_000)
+    text = _text(chance, 200_000)
     made = {"text": text, "data": chance.randbytes(60_000) + bytes(40_000) + text[:50_000].encode(),
             "records.json": json.dumps(_records(chance), ensure_ascii=False), "script.sql": _script(chance),
             "program.c": _program(chance), "digest": bytes(range(32))}

@@ -11,7 +11,7 @@ import dataclasses
 @dataclasses.dataclass(frozen=True)
 class Program:
     name: str
-    regions: tuple       # files whose `main` is run by the engine
+    regions: tuple       # PROGRAM (its file's name) for `main`, or MODULE!FUNCTION
     script: str
     instructions: int    # that the engine must at least have run, all processes together
     quick: bool = False  # also in continuous integration
@@ -54,11 +54,12 @@ git count-objects -v | grep -v size
 table = [
     Program("gzip", ("gzip",), "gzip -9nkv text data; gzip -l text.gz; gzip -dc text.gz | cmp - text", 20_000_000, True),
     Program("xz", ("xz",), "xz -3k -T1 text; xz -lv text.xz; xz -dc text.xz | cmp - text", 30_000_000, True),
-    Program("xz, two threads", ("xz",), "xz -2k -T2 --block-size=100KiB text; xz -T2 -dc text.xz | cmp - text", 10_000_000,
+    # Threads run natively beside `main`, but for what of their work has a name to be run by.
+    Program("xz, two threads", ("xz",), "xz -2k -T2 --block-size=100KiB text; xz -T2 -dc text.xz | cmp - text", 100_000,
             True),
     Program("zstd", ("zstd",), "zstd -q -9 text data; zstd -qt text.zst; zstd -qdc text.zst | cmp - text", 10_000_000, True),
     Program("bzip2", ("bzip2",), "bzip2 -k text data; bzip2 -tv text.bz2; bzip2 -dc text.bz2 | cmp - text", 20_000_000, True),
-    Program("pigz", ("pigz",), "pigz -kn -p 3 -b 64 text; pigz -dc text.gz | cmp - text", 10_000_000, True),
+    Program("pigz", ("pigz", "libz.so.1!deflate"), "pigz -kn -p 3 -b 64 text; pigz -dc text.gz | cmp - text", 10_000_000, True),
 
     Program("openssl dgst", ("openssl",), """
 for digest in md5 sha1 sha224 sha256 sha384 sha512 sha3-256 shake256 blake2b512 blake2s256 ripemd160 sm3; do
@@ -76,7 +77,7 @@ for cipher in aes-128-cbc aes-256-cbc aes-256-ctr aes-256-cfb chacha20 camellia-
     -iv 000102030405060708090a0b0c0d0e0f -in $cipher | cmp - data
 done
 openssl enc -aes-256-cbc -pbkdf2 -iter 1000 -S 0011223344556677 -pass pass:secret -in text -out with_password
-""", 5_000_000, True),
+""", 5_000_000),
     Program("openssl speed", ("openssl",), "openssl speed -seconds 1 -bytes 1024 -evp aes-256-gcm; "
             "openssl speed -seconds 1 ecdsap256", 1_000_000, noise=(r"\d[\d.k]*", " +", r"(?m)^(version|built on|options|compiler|CPUINFO).*$")),
     Program("openssl RSA and primes", ("openssl",), """
@@ -89,13 +90,13 @@ openssl x509 -in cert.pem -noout -text
 
     Program("sqlite3", ("sqlite3",), "sqlite3 data.db < script.sql; sqlite3 data.db 'pragma integrity_check' .dump | md5sum",
             50_000_000, True),
-    Program("bc, 1,000 digits of pi", ("bc",), "(echo digits = 1000; cat pi.bc) | bc -q", 20_000_000, True),
+    Program("bc, 600 digits of pi", ("bc",), "(echo digits = 600; cat pi.bc) | bc -q", 20_000_000, True),
     Program("bc, 10,000 digits of pi", ("bc",), "(echo digits = 10000; cat pi.bc) | bc -q", 1_000_000_000),
-    Program("jq", ("jq",), "jq -f filter.jq records.json; jq -c '[.[] | select(.score > 900)] | length' records.json",
+    Program("jq", ("jq",), "jq -f filter.jq records.json",
             20_000_000, True),
     Program("mawk", ("mawk",), "mawk -f words.awk text", 10_000_000, True),
     Program("gawk", ("gawk",), "gawk -f words.awk text; LC_ALL=C.UTF-8 gawk 'BEGIN { printf \"%.30g %s\\n\", 1/3, toupper(\"ä\") }'",
-            10_000_000, True),
+            10_000_000),
     Program("perl", ("perl",), "perl script.pl text", 50_000_000, True),
     Program("perl, fork and signals", ("perl",), "perl processes.pl", 500_000, True),
     Program("sort, uniq, sed, grep", ("sort", "sed", "grep", "tr"), "tr ' ' '\\n' < text | sort --parallel=2 | uniq -c | sort -rn | sed 's/e/E/g' | "
@@ -104,12 +105,12 @@ openssl x509 -in cert.pem -noout -text
             "mkdir c && tar -xf a.tar -C c && diff -r a c/a && find a c -type f -size +1k | LC_ALL=C sort", 500_000),
     Program("make", ("make",), "make -s -f rules.mk all", 500_000),
     Program("dash", ("dash",), "dash loop.sh", 2_000_000, True),
-    Program("bash", ("bash",), "bash loop.sh", 5_000_000, True),
+    Program("bash", ("bash",), "bash loop.sh", 4_000_000, True),
 
     Program("gcc -O2", ("x86_64-linux-gnu-gcc-12", "cc1", "x86_64-linux-gnu-as"), "gcc-12 -O2 -c program.c && objdump -d program.o | md5sum",
-            300_000_000, True),
+            50_000_000, True),
     Program("gcc and ld", ("x86_64-linux-gnu-gcc-12", "cc1", "x86_64-linux-gnu-as", "collect2", "x86_64-linux-gnu-ld.bfd"),
-            "gcc-12 -O1 program.c -o program && ./program", 300_000_000),
+            "gcc-12 -O1 program.c -o program && ./program", 50_000_000),
     Program("g++", ("cc1plus",), "g++-12 -O1 -c program.cpp && g++-12 program.o -o program && ./program", 1_000_000_000),
     Program("C++ exceptions", ("program_cpp",), "./program_cpp", 5_000_000, True),
     Program("cmake", ("cmake",), "cmake --version; cmake -P script.cmake", 50_000_000, True),
@@ -117,7 +118,7 @@ openssl x509 -in cert.pem -noout -text
             unstable=("repository/.git/index", "repository/.git/*/*.rev", "repository/.git/gc.pid", "repository/.git/logs/*")),
     Program("git, default threads", ("git",), _git.replace("git config pack.threads 1", ":"), 20_000_000,
             unstable=("repository/.git/*",)),
-    Program("python3", ("python3.11",), "/usr/bin/python3 script.py", 100_000_000, True),
+    Program("python3", ("python3.11",), "/usr/bin/python3 script.py", 100_000_000),
     Program("node", ("node",), "node script.js", 1_000_000),
 ]
 
@@ -135,5 +136,5 @@ for number, modules in enumerate([
     # -m test prints times; the unittest output of one run differs from the next in nothing else.
     table.append(Program(f"python3 -m test, group {number}", ("python3.11",),
                          f"/usr/bin/python3 -m test -u none {modules} < /dev/null 2>&1", 1_000_000_000,
-                         noise=(_seconds, r"\d+:\d\d:\d\d.*load avg: [\d.]+ ", r"(?m)^.*(test_\w+ took|Total duration).*$",
+                         noise=(_seconds, r"\d+:\d\d:\d\d.*load avg: [\d.]+ ", r"(?m)( -- test_\w+ passed in .*)?$", r"(?m)^.*Total duration.*$",
                                 r"(?m)^.*pid \d+.*$", r"0x[0-9a-f]+", r"test_python_\w+")))
