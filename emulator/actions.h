@@ -84,6 +84,7 @@ struct NativeFunctions {
   u64 rwlock_tryrdlock, rwlock_trywrlock, rwlock_unlock;
   u64 spin_trylock, spin_unlock;
   u64 sem_trywait, sem_post;
+  u64 dl_iterate_phdr, loader;
 };
 extern constinit NativeFunctions native_functions;
 

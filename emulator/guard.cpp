@@ -51,7 +51,15 @@ selfheal_guarded_call:
   .cfi_endproc
   .size selfheal_guarded_call, . - selfheal_guarded_call
 
-  # u64 selfheal_call_on_stack(u64 stack, u64 function, const u64 arguments[6])
+  # u64 selfheal_call_on_stack(u64 stack, u64 function, const u64 arguments[6], const Thread*)
+  #
+  # To an unwinder the caller of this frame is not the engine but the guest, as if it had called the
+  # function itself: its registers are in Thread::guest, whose address is kept at rbp - 8. So whoever
+  # walks or unwinds the stack from in there (a cancellation, a backtrace, our own diagnosis) finds the
+  # guest's frames.
+  .macro FROM_GUEST register, offset
+  .cfi_escape 0x10, \register, 5, 0x76, 0x78, 0x06, 0x23, \offset   # expression(*(rbp - 8) + offset)
+  .endm
   .p2align 4
   .type selfheal_call_on_stack, @function
   .hidden selfheal_call_on_stack
@@ -62,6 +70,7 @@ selfheal_call_on_stack:
   .cfi_rel_offset %rbp, 0
   mov %rsp, %rbp
   .cfi_def_cfa_register %rbp
+  push %rcx
   mov %rdi, %rsp
   mov %rsi, %rax
   mov %rdx, %r11
@@ -71,8 +80,17 @@ selfheal_call_on_stack:
   mov 24(%r11), %rcx
   mov 32(%r11), %r8
   mov 40(%r11), %r9
+  .cfi_remember_state
+  .cfi_escape 0x0f, 8, 0x76, 0x78, 0x06, 0x23, 32, 0x06, 0x23, 8   # CFA = guest.rsp + 8
+  FROM_GUEST 3, 24     # rbx
+  FROM_GUEST 6, 40     # rbp
+  FROM_GUEST 12, 96    # r12
+  FROM_GUEST 13, 104
+  FROM_GUEST 14, 112
+  FROM_GUEST 15, 120
   call *%rax
   mov %rbp, %rsp
+  .cfi_restore_state
   pop %rbp
   .cfi_def_cfa %rsp, 8
   ret
@@ -84,9 +102,11 @@ selfheal_call_on_stack:
 namespace selfheal::emulator {
 
 extern "C" u64 selfheal_guarded_call(Escape* escape, void (*f)(void*), void* argument);
-extern "C" u64 selfheal_call_on_stack(u64 stack, u64 function, const u64* arguments);
+extern "C" u64 selfheal_call_on_stack(u64 stack, u64 function, const u64* arguments,
+                                      const Thread* thread);
 
 static_assert(offsetof(Escape, rsp) == 48 && offsetof(Escape, rip) == 56);
+static_assert(offsetof(Thread, guest) == 0 && rbx == 3 && rsp == 4 && rbp == 5 && r12 == 12);
 
 bool guarded_call(Thread& thread, void (*f)(void*), void* argument) {
   const Escape escape = thread.escape;
@@ -106,7 +126,7 @@ bool guarded_call(Thread& thread, void (*f)(void*), void* argument) {
 u64 call_on_guest_stack(const Thread& thread, u64 function, u64 a, u64 b, u64 c, u64 d, u64 e,
                         u64 f) {
   const u64 arguments[6] = {a, b, c, d, e, f};
-  return selfheal_call_on_stack(thread.guest.gpr[rsp] & ~u64{15}, function, arguments);
+  return selfheal_call_on_stack(thread.guest.gpr[rsp] & ~u64{15}, function, arguments, &thread);
 }
 
 namespace {

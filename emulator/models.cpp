@@ -84,6 +84,8 @@ constexpr Wanted wanted[] = {
     {"pthread_spin_unlock", &NativeFunctions::spin_unlock},
     {"sem_trywait", &NativeFunctions::sem_trywait},
     {"sem_post", &NativeFunctions::sem_post},
+    {"dl_iterate_phdr", &NativeFunctions::dl_iterate_phdr},
+    {"_dl_catch_error", &NativeFunctions::loader},
 };
 
 }  // namespace

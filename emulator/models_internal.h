@@ -34,6 +34,14 @@ inline u64 call_native(Thread& thread) {
                  argument(thread, 3));
 }
 
+// The same on the guest's own stack, for what may need much of it, be cancelled, or call back into
+// the program; with the first six arguments.
+inline u64 call_native_on_guest_stack(Thread& thread) {
+  return call_on_guest_stack(thread, thread.guest.rip, argument(thread, 0), argument(thread, 1),
+                             argument(thread, 2), argument(thread, 3), argument(thread, 4),
+                             argument(thread, 5));
+}
+
 // Room for what a model logs after its native call, and errno as it was. False: the log is full.
 bool prepare(Thread& thread);
 

@@ -38,7 +38,8 @@ EffectResult operate(Thread& thread, u64 size, Action compensation, u64 operand 
     if (thread.signal_waits) {  // and its handler may be what this would wait for
       return EffectResult::interrupted;
     }
-    result = call_native(thread);
+    // It may be cancelled, and then unwinds the stack.
+    result = call_native_on_guest_stack(thread);
   }
   const u32 error = static_cast<u32>(result);
   if (error == 0 || error == EOWNERDEAD) {
@@ -108,9 +109,7 @@ EffectResult model_waits(Thread& thread) {
   if (thread.signal_waits) {
     return EffectResult::interrupted;
   }
-  return returns_int(thread, call_on_guest_stack(thread, thread.guest.rip, argument(thread, 0),
-                                                 argument(thread, 1), argument(thread, 2),
-                                                 argument(thread, 3), 0, 0));
+  return returns_int(thread, call_native_on_guest_stack(thread));
 }
 
 // Waking too many is always allowed (POSIX, pthread_cond_wait: spurious wakeups).

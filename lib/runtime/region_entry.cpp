@@ -185,16 +185,19 @@ bool protect_thread() {
   return true;
 }
 
+// A thread that ends outside of the idle state was cancelled, or ended by a handler, above an
+// activation that nobody will return to; unless it is the engine itself that calls us.
 void unprotect_thread() {
   Thread& thread = this_thread;
-  if (thread.state == ThreadState::suspended) {  // its handler ends the thread
-    thread.state = ThreadState::idle;
+  const u64 here = address_of(__builtin_frame_address(0));
+  if (thread.state == ThreadState::absent || here - thread.memory < thread.memory_size) {
+    return;
   }
-  if (thread.state == ThreadState::idle) {
-    set_entry(Entry::closed);
-    end_abandoned(thread);
-    emulator::detach_thread();
-  }
+  thread.state = ThreadState::idle;
+  set_entry(Entry::closed);
+  thread.suspension = {};
+  thread.log.commit();
+  emulator::detach_thread();
 }
 
 }  // namespace selfheal::runtime

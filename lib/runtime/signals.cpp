@@ -94,16 +94,27 @@ bool on_engine_stack(const Thread& thread, u64 address) {
   return address - thread.memory < thread.stack_top - thread.memory;
 }
 
-// A library's code waits, or works, for the guest, which is at that function's entry.
+// A library's code waits, or works, for the guest. On the guest's own stack everything is as
+// without us, also what lies between that code and the guest to an unwinder (guard.cpp), so the
+// handler gets the kernel's frame. On the engine's stack it is shown the guest at that function's
+// entry, in a frame that is moved to the guest's stack unless the kernel put it on an alternate
+// one.
 Frame* run_above_native_call(Thread& thread, const Arrival& arrival) {
-  const u64 kernel_frame = address_of(arrival.frame);
-  const u64 below = on_engine_stack(thread, kernel_frame) ? thread.guest.gpr[rsp] : kernel_frame;
-  Frame* frame = probes::place_handler_frame(*arrival.frame, below, arrival.alternate_stack);
-  if (frame == nullptr) {
-    return arrival.frame;
+  Frame* frame = arrival.frame;
+  Frame* native = frame;
+  const u64 interrupted_sp = static_cast<u64>(frame->context()->uc_mcontext.gregs[REG_RSP]);
+  if (on_engine_stack(thread, interrupted_sp)) {
+    if (on_engine_stack(thread, address_of(frame))) {
+      frame = probes::place_handler_frame(*frame, thread.guest.gpr[rsp], arrival.alternate_stack);
+      if (frame == nullptr) {
+        return arrival.frame;
+      }
+    } else {
+      native = probes::copy_frame_below(thread.signal_area + signal_area_size(), frame);
+    }
+    show(*frame->context(), thread.guest);
   }
-  show(*frame->context(), thread.guest);
-  suspend(thread, *frame, arrival.frame);
+  suspend(thread, *frame, native);
   return frame;
 }
 
@@ -187,8 +198,8 @@ ucontext_t* on_handler_returned(ucontext_t* context) {
   Registers guest = thread.guest;
   take_over(guest, *context);
   set_entry(Entry::closed);
-  if (area.native != nullptr && same(guest, area.presented)) {
-    ucontext_t* native = area.native->context();
+  ucontext_t* native = area.native != nullptr ? area.native->context() : nullptr;
+  if (native != nullptr && (native == context || same(guest, area.presented))) {
     probes::mask_word(native->uc_sigmask) = probes::mask_word(context->uc_sigmask);
     thread.suspension = {};
     thread.state = ThreadState::native;

@@ -183,12 +183,3 @@ TEST_CASE("A thread may be created and joined in a region, irrevocably") {
   CHECK(result == 0);
   CHECK(thread == 0);
 }
-
-TEST_CASE("Functions that reshape the process leave the region") {
-  use_own_libc();
-  GuestThread guest;
-  for (const char* name : {"dlopen", "dlmopen", "dlclose"}) {
-    CHECK(try_call(guest, name, u64{0}) == EffectResult::unsupported);
-    CHECK(std::string_view(model_name(guest->guest.rip)) == name);
-  }
-}

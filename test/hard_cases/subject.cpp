@@ -127,6 +127,30 @@ int describe(const Case& c) {
   return 0;
 }
 
+// Does somebody who has read the sources know all cases, and no others?
+int compare_names(int count, char** names) {
+  int unknown = 0;
+  int known = 0;
+  for (const Case* c = cases; c != nullptr; c = c->next) {
+    bool found = false;
+    for (int i = 0; i < count && !found; ++i) {
+      found = strcmp(c->name, names[i]) == 0;
+    }
+    if (!found) {
+      fprintf(stderr, "%s is not tested\n", c->name);
+    }
+    ++(found ? known : unknown);
+  }
+  return unknown == 0 && known == count ? 0 : 1;
+}
+
+int list() {
+  for (const Case* c = cases; c != nullptr; c = c->next) {
+    puts(c->name);
+  }
+  return 0;
+}
+
 }  // namespace
 }  // namespace hard
 
@@ -134,8 +158,14 @@ int main(int argc, char** argv) {
   if (argc == 3 && strcmp(argv[1], "--describe") == 0) {
     return hard::describe(*hard::find(argv[2]));
   }
+  if (argc >= 2 && strcmp(argv[1], "--names-are") == 0) {
+    return hard::compare_names(argc - 2, argv + 2);
+  }
+  if (argc == 2 && strcmp(argv[1], "--list") == 0) {
+    return hard::list();
+  }
   if (argc != 2) {
-    fprintf(stderr, "usage: %s [--describe] CASE\n", argv[0]);
+    fprintf(stderr, "usage: %s [--describe] CASE | --list | --names-are CASE...\n", argv[0]);
     return 126;
   }
   const rlimit no_core{0, 0};
