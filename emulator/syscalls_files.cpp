@@ -8,6 +8,7 @@
 //                                    in its place, commit closes it
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "emulator/syscalls_internal.h"
 
@@ -34,13 +35,17 @@ long set_aside(u64 fd) {
   return held;
 }
 
+// Nobody waits for the end of a file, a directory, a memory device or an object like an eventfd; at
+// the other end of a pipe, a socket or a terminal somebody may.
 Deferred kind_of_close(u64 held) {
+  constexpr u32 memory_devices = 1;  // major number of /dev/null and its like
   struct stat status;
-  if (may_call(SYS_fstat) && !syscall_failed(raw_syscall(SYS_fstat, held, address_of(&status))) &&
-      (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode))) {
-    return Deferred::close_file;
+  if (!may_call(SYS_fstat) || syscall_failed(raw_syscall(SYS_fstat, held, address_of(&status))) ||
+      S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) ||
+      (S_ISCHR(status.st_mode) && major(status.st_rdev) != memory_devices)) {
+    return Deferred::close_fd;
   }
-  return Deferred::close_fd;
+  return Deferred::close_file;
 }
 
 // The guest gives up `fd`, which is older than the region: keeps it for a rollback. False: cannot.

@@ -1,6 +1,7 @@
 #include "lib/runtime/engine_start.h"
 
 #include <dlfcn.h>
+#include <string_view>
 #include <sys/syscall.h>
 
 #include "emulator/actions.h"
@@ -31,13 +32,38 @@ void restore_originals(u64 address, u8* bytes, u64 size) {
   runtime.patcher.restore_originals(address, bytes, size);
 }
 
-u64 find_function(const char* name) {
-  return address_of(dlsym(RTLD_DEFAULT, name));
-}
+// A heap that is preloaded may define only symbol versions that are not the default (glibc's own
+// libc_malloc_debug.so): calls bind to those, a lookup without version does not find them.
+struct VersionedName {
+  std::string_view name;
+  const char* version;
+};
+constexpr VersionedName heap_versions[] = {
+    {"malloc", "GLIBC_2.2.5"},       {"free", "GLIBC_2.2.5"},
+    {"calloc", "GLIBC_2.2.5"},       {"realloc", "GLIBC_2.2.5"},
+    {"memalign", "GLIBC_2.2.5"},     {"valloc", "GLIBC_2.2.5"},
+    {"pvalloc", "GLIBC_2.2.5"},      {"posix_memalign", "GLIBC_2.2.5"},
+    {"aligned_alloc", "GLIBC_2.16"}, {"malloc_usable_size", "GLIBC_2.2.5"},
+    {"malloc_trim", "GLIBC_2.2.5"},  {"mallopt", "GLIBC_2.2.5"},
+    {"malloc_stats", "GLIBC_2.2.5"}, {"mallinfo", "GLIBC_2.2.5"},
+    {"mallinfo2", "GLIBC_2.33"},     {"malloc_info", "GLIBC_2.10"},
+};
 
 bool same_module(u64 a, u64 b) {
   image::Module module;
   return image::locate_module(a, module) && b - module.start < module.end - module.start;
+}
+
+u64 find_function(const char* name) {
+  const u64 found = address_of(dlsym(RTLD_DEFAULT, name));
+  for (const VersionedName& known : heap_versions) {
+    if (known.name == name &&
+        same_module(found, address_of(dlsym(RTLD_DEFAULT, "gnu_get_libc_version")))) {
+      const void* versioned = dlvsym(RTLD_DEFAULT, name, known.version);
+      return versioned != nullptr ? address_of(versioned) : found;
+    }
+  }
+  return found;
 }
 
 // For compensations: a call that the guest did not make itself must not get the process killed.

@@ -34,10 +34,10 @@ using recover::ReturnValue;
 
 constinit thread_local u64 fault_stamp = 0;
 
-u64 take_stamp() {
-  const u64 stamp = fault_stamp != 0 ? fault_stamp : monotonic_ns();
-  fault_stamp = 0;
-  return stamp;
+// A fault that was foreseen has no signal; the stamp is then of an earlier one, which a model
+// survived.
+u64 begin_of(const Fault& fault) {
+  return fault.signal != 0 && fault_stamp != 0 ? fault_stamp : monotonic_ns();
 }
 
 bool may_heal(const Thread& thread, const Region& region) {
@@ -120,7 +120,7 @@ void stamp_fault() {
 }
 
 bool heal(Thread& thread, const Region& region, const Outcome& outcome) {
-  const u64 begin = take_stamp();
+  const u64 begin = begin_of(thread.fault);
   if (outcome.stop == Stop::budget) {
     thread.fault = {};
     thread.fault.registers = thread.guest;
