@@ -124,7 +124,7 @@ EffectResult made(Thread& t, const Request& r, long result) {
     return EffectResult::done;
   }
   t.log.note_irrevocable(static_cast<u32>(r.registers[0]));
-  u32 descriptor;
+  u32 descriptor = 0;
   if (r.pidfd != 0 && result != 0 && copy_guest(t, {address_of(&descriptor), r.pidfd, 4})) {
     static_cast<void>(t.log.action(Action::close_fd, descriptor));  // clone_guest asked for room
   }
