@@ -60,6 +60,8 @@ FUNCTION selfheal_signal_entry
         .cfi_startproc
         .cfi_undefined rip
         endbr64
+        pushq $0x202    /* the kernel leaves the program's alignment check on */
+        popfq
         movq %rdi, %rbx
         movq %rsp, %rdi
         subq $8, %rsp

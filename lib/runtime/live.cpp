@@ -162,6 +162,7 @@ void on_modules_unloading() {
 // Whoever is changing patches right now looks at the modules once more when it has done so.
 void on_modules_changed() {
   runtime.patcher.modules_changed();
+  forget_vanished_modules();  // whatever else may be done: their code must never run
   modules_changed.store(true);
   look_at_changed_modules();
 }

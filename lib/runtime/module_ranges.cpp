@@ -1,5 +1,7 @@
 #include "lib/runtime/module_ranges.h"
 
+#include <atomic>
+
 #include "emulator/engine.h"
 #include "lib/image/module.h"
 
@@ -17,6 +19,7 @@ struct Range {
 constexpr unsigned max_ranges = 512;
 constinit Range ranges[max_ranges] = {};
 constinit unsigned range_count = 0;
+constinit std::atomic<bool> looking{false};
 
 bool visit(const image::Module& module, void*) {
   for (unsigned i = 0; i < range_count; ++i) {
@@ -37,6 +40,10 @@ bool visit(const image::Module& module, void*) {
 }  // namespace
 
 void forget_vanished_modules() {
+  if (looking.exchange(true, std::memory_order_acquire)) {
+    emulator::forget_code(0, ~u64{0});
+    return;
+  }
   for (unsigned i = 0; i < range_count; ++i) {
     ranges[i].present = false;
   }
@@ -47,6 +54,7 @@ void forget_vanished_modules() {
       ranges[i] = ranges[--range_count];
     }
   }
+  looking.store(false, std::memory_order_release);
 }
 
 }  // namespace selfheal::runtime

@@ -1,0 +1,4 @@
+/* Loaded, unloaded and replaced by its twin, which differs in one constant. */
+int answer(void) {
+  return ANSWER;
+}
