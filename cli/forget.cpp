@@ -50,7 +50,7 @@ Result<u64> duration_ns(const std::string& text) {
 }
 
 bool is_kind(const std::string& name) {
-  for (unsigned i = 1; i <= static_cast<unsigned>(FaultKind::other_signal); ++i) {
+  for (unsigned i = 1; i <= static_cast<unsigned>(last_fault_kind); ++i) {
     if (name == name_of(static_cast<FaultKind>(i))) {
       return true;
     }
@@ -60,7 +60,7 @@ bool is_kind(const std::string& name) {
 
 std::string known_kinds() {
   std::string result;
-  for (unsigned i = 1; i <= static_cast<unsigned>(FaultKind::other_signal); ++i) {
+  for (unsigned i = 1; i <= static_cast<unsigned>(last_fault_kind); ++i) {
     result += (i == 1 ? "" : ", ") + std::string(name_of(static_cast<FaultKind>(i)));
   }
   return result;

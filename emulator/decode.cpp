@@ -6,6 +6,7 @@
 #include "emulator/instruction.h"
 #include "emulator/interpreter.h"
 #include "emulator/models.h"
+#include "emulator/syscalls.h"
 
 namespace selfheal::emulator {
 namespace {
@@ -151,6 +152,11 @@ Block* decode_block(Machine& m, u64 rip, const History& history, const char*& re
     Block* block = b.finish(1, 1);
     reason = full;
     return block;
+  }
+  if (is_vsyscall(rip)) {
+    b.add(do_vsyscall, rip);
+    reason = full;
+    return b.finish(1, 1);
   }
   const CodeKind kind = config().code_kind(rip);
   if (kind == CodeKind::none) {

@@ -47,6 +47,9 @@ struct Config {
   bool (*native_text)(u64 address);
   // The guest has changed the protection of [begin, end). Null: of no interest.
   void (*protection_changed)(u64 begin, u64 end);
+  // Where the rseq_cs field of a thread's registered struct rseq is, from its thread pointer; 0:
+  // nowhere (see rseq(2)).
+  u64 rseq_cs_offset;
   u64 code_size;           // bytes of generated code
   u64 block_memory;        // bytes of decoded blocks
   u64 instruction_budget;  // per activation; 0: none

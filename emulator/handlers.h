@@ -74,6 +74,7 @@ const Op* do_system_call(Thread&, const Op&);
 const Op* do_fall_through(Thread&, const Op&);   // the block goes on at immediate
 const Op* do_model(Thread&, const Op&);          // immediate: a Model
 const Op* do_native_call(Thread&, const Op&);    // immediate: one of our own
+const Op* do_vsyscall(Thread&, const Op&);       // a function of the vsyscall page
 const Op* do_verify_code(Thread&, const Op&);    // leads a block of code that may change
 const Op* do_stack_grown(Thread&, const Op&);    // rsp was moved by arithmetic on rsp
 const Op* do_stack_changed(Thread&, const Op&);  // rsp was set to something

@@ -20,6 +20,16 @@ namespace {
 constexpr u64 same_stack_reach = 64 * 1024;
 constexpr u64 same_stack_sure = 4096;
 
+// Not an address of user memory, or no address at all: then the jump itself faults, with rip where
+// the jump is. Or code beyond 47 bits. The processor must make it.
+bool is_nowhere(u64 target) {
+  return target >> 47 != 0 && page_down(target) != vsyscall_page;
+}
+
+[[gnu::cold]] const Op* leave_to_nowhere(Thread& t) {
+  return stop_here(t, Stop::unsupported, "a jump out of user memory");
+}
+
 // Ends the activation with control already transferred: guest.rip is `target`.
 [[gnu::cold]] const Op* leave(Thread& t, u64 target) {
   const bool home = target == t.return_address && t.guest.gpr[rsp] == t.entry_sp + 8 &&
@@ -44,11 +54,21 @@ const Op* return_to_caller(Thread& t, const Op& op, u64 extra) {
     machine_of(t).stop = Stop::returned;
     return nullptr;
   }
+  if (is_nowhere(target)) [[unlikely]] {
+    return leave_to_nowhere(t);
+  }
   t.guest.gpr[rsp] = sp + 8 + extra;
   return go_to(t, op, target);
 }
 
+const Op* jump_computed(Thread& t, const Op& op, u64 target) {
+  return is_nowhere(target) ? leave_to_nowhere(t) : go_to(t, op, target);
+}
+
 const Op* call(Thread& t, const Op& op, u64 target) {
+  if (is_nowhere(target)) [[unlikely]] {
+    return leave_to_nowhere(t);
+  }
   return push<u64>(t, op.next_rip()) ? go_to(t, op, target) : nullptr;
 }
 
@@ -125,12 +145,12 @@ const Op* do_jump(Thread& t, const Op& op) {
 }
 
 const Op* do_jump_register(Thread& t, const Op& op) {
-  return go_to(t, op, get<u64>(t, op.a));
+  return jump_computed(t, op, get<u64>(t, op.a));
 }
 
 const Op* do_jump_memory(Thread& t, const Op& op) {
   u64 target;
-  return load<u64>(t, effective(t, op), target) ? go_to(t, op, target) : nullptr;
+  return load<u64>(t, effective(t, op), target) ? jump_computed(t, op, target) : nullptr;
 }
 
 const Op* do_call(Thread& t, const Op& op) {
@@ -214,6 +234,18 @@ const Op* do_native_call(Thread& t, const Op& op) {
   t.guest.rip = op.rip;
   native_call(t, op.immediate);
   return return_to_caller(t, op, 0);
+}
+
+const Op* do_vsyscall(Thread& t, const Op& op) {
+  t.guest.rip = op.rip;
+  switch (run_vsyscall(t)) {
+    case EffectResult::done:
+      return return_to_caller(t, op, 0);
+    case EffectResult::log_full:
+      return stop_here(t, Stop::log_full);
+    default:
+      return stop_here(t, Stop::unsupported, "a vsyscall that fails");
+  }
 }
 
 const Op* do_stack_grown(Thread& t, const Op& op) {

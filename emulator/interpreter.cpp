@@ -122,6 +122,11 @@ const Op* stop_with_fault(Thread& t, FaultKind kind, Access access, u64 address)
   return nullptr;
 }
 
+bool leave_for_rseq(Thread& t) {
+  stop_here(t, Stop::unsupported, "a restartable sequence");
+  return false;
+}
+
 bool log_range(Thread& t, u64 address, u64 size) {
   if (size == 0 || own_frame(t, address, size) || address >= user_end) {
     return true;
@@ -173,6 +178,7 @@ Outcome run(Thread& t) {
   m.instructions = 0;
   m.limit = the_config.instruction_budget != 0 ? the_config.instruction_budget : ~u64{0};
   asm("mov %%fs:0, %0" : "=r"(m.fs_base));
+  m.rseq_cs = the_config.rseq_cs_offset != 0 ? m.fs_base + the_config.rseq_cs_offset : 0;
   return go_on(t);
 }
 

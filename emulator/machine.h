@@ -33,6 +33,7 @@ struct Machine {
   u64 budget;  // how far to count before pause() looks up: `limit`, or 0 when a signal waits
   u64 limit;   // the instruction budget
   u64 fs_base;
+  u64 rseq_cs;      // address of the thread's field of that name; 0: none
   u64 rep_rest;     // iterations of a repeated instruction beyond the chunk that is being executed
   u64 vector_area;  // for xsave, 64-byte aligned
 };
@@ -169,8 +170,17 @@ inline T load_for_update(Thread& t, u64 address) {
 template <typename T>
 [[nodiscard]] bool store_atomically(Thread& t, u64 address, T value);
 
+// A restartable sequence (rseq(2)) begins with this store. The kernel restarts it when the thread
+// is interrupted between two addresses, at which the engine never is: it must run natively.
+[[gnu::cold]] bool leave_for_rseq(Thread& t);
+
 template <typename T>
 [[nodiscard]] inline bool store(Thread& t, u64 address, T value) {
+  if constexpr (sizeof(T) == sizeof(u64)) {
+    if (address == machine_of(t).rseq_cs && value != 0) [[unlikely]] {
+      return leave_for_rseq(t);
+    }
+  }
   if (t.log.changed_atomically(address)) [[unlikely]] {
     return store_atomically<T>(t, address, value);
   }

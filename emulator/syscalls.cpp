@@ -162,6 +162,19 @@ EffectResult run_syscall(Thread& thread) {
   return call.interrupted() ? EffectResult::interrupted : result;
 }
 
+EffectResult run_vsyscall(Thread& thread) {
+  constexpr u64 numbers_of[] = {SYS_gettimeofday, SYS_time, SYS_getcpu};
+  Call call(thread, *row_of(numbers_of[(thread.guest.rip - vsyscall_page) / 0x400]));
+  if (!call.keep_row_buffers()) {
+    return EffectResult::log_full;
+  }
+  const auto made = [](void* argument) {
+    auto& gpr = static_cast<Thread*>(argument)->guest.gpr;
+    gpr[rax] = call_at(static_cast<Thread*>(argument)->guest.rip, gpr[rdi], gpr[rsi]);
+  };
+  return guarded_call(thread, made, &thread) ? EffectResult::done : EffectResult::unsupported;
+}
+
 const char* syscall_name(u64 number) {
   const SyscallRow* row = row_of(number);
   return row != nullptr ? row->name : "unknown";

@@ -24,6 +24,17 @@ namespace selfheal::emulator {
 // `native` while the kernel has it: a signal handler that runs then is not guest code.
 EffectResult run_syscall(Thread& thread);
 
+// Mapped there by the kernel: three functions, 1 KiB apart, which it emulates when they are called.
+// The page can be executed, but not read.
+inline constexpr u64 vsyscall_page = 0xffff'ffff'ff60'0000;
+constexpr bool is_vsyscall(u64 rip) {
+  return rip == vsyscall_page || rip == vsyscall_page + 0x400 || rip == vsyscall_page + 0x800;
+}
+
+// The guest stands at one of them. `unsupported`: it faults (a bad pointer, or the system has no
+// such page).
+EffectResult run_vsyscall(Thread& thread);
+
 // Name of a system call, "unknown" for a number without a row.
 const char* syscall_name(u64 number);
 

@@ -82,6 +82,10 @@ Disposition disposition(int signal) {
   }
 }
 
+bool application_handles(int signal) {
+  return disposition(signal).has_handler();
+}
+
 Disposition exchange_disposition(int signal, const Disposition& wanted) {
   Entry& entry = entry_of(signal);
   const u64 mine = claim(entry);

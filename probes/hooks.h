@@ -122,6 +122,9 @@ void look_again();
 // Blocking calls this thread has made so far: a thread whose count stands still is not waiting.
 u64 progress_count();
 
+// Does the application have a handler of its own for this signal?
+bool application_handles(int signal);
+
 // True in a vfork child, which shares its parent's memory: do not record, do not roll back.
 bool in_vfork_child();
 

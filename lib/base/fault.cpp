@@ -24,6 +24,8 @@ const char* name_of(FaultKind kind) {
       return "stack-exhaustion";
     case FaultKind::other_signal:
       return "signal";
+    case FaultKind::time_out:
+      return "time-out";
   }
   return "unknown";
 }

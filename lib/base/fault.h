@@ -18,7 +18,10 @@ enum class FaultKind : u8 {
   exec_violation = 7,       // instruction fetch from memory that is not executable code
   stack_exhaustion = 8,     // access to the guard area of the thread's stack
   other_signal = 9,         // one of our signals sent by somebody (kill, raise), or an unknown trap
+  time_out = 10,            // a region did not end within its instruction or time budget
 };
+
+inline constexpr FaultKind last_fault_kind = FaultKind::time_out;
 
 enum class Access : u8 { none = 0, read = 1, write = 2, execute = 3 };
 

@@ -20,6 +20,8 @@ i32 errno_for(FaultKind kind) {
       return ENOSYS;
     case FaultKind::stack_exhaustion:
       return ENOMEM;
+    case FaultKind::time_out:
+      return ETIMEDOUT;
     case FaultKind::none:
     case FaultKind::other_signal:
       return EIO;

@@ -150,6 +150,9 @@ void say_fault(const Fault& fault, const u8* bytes, u64 size, Text& out) {
     case FaultKind::other_signal:
       out << "was sent a fatal signal by a process";
       return;
+    case FaultKind::time_out:
+      out << "did not end within its budget";
+      return;
     case FaultKind::none:
       break;
   }

@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <string_view>
+#include <sys/rseq.h>
 #include <sys/syscall.h>
 
 #include "emulator/actions.h"
@@ -48,6 +49,15 @@ constexpr VersionedName heap_versions[] = {
     {"malloc_stats", "GLIBC_2.2.5"}, {"mallinfo", "GLIBC_2.2.5"},
     {"mallinfo2", "GLIBC_2.33"},     {"malloc_info", "GLIBC_2.10"},
 };
+
+// libc registers an area for each thread, of this size, which may be 0 (a tunable, an old kernel).
+u64 rseq_cs_offset() {
+  const auto* size = pointer_to<const unsigned>(address_of(dlsym(RTLD_DEFAULT, "__rseq_size")));
+  const auto* offset = pointer_to<const ptrdiff_t>(address_of(dlsym(RTLD_DEFAULT, "__rseq_offset")));
+  return size != nullptr && offset != nullptr && *size != 0
+             ? static_cast<u64>(*offset) + offsetof(struct rseq, rseq_cs)
+             : 0;
+}
 
 bool same_module(u64 a, u64 b) {
   image::Module module;
@@ -140,6 +150,7 @@ bool start_engine() {
   config.instruction_budget = runtime.options.instruction_budget;
   config.signal_area_size = signal_area_size();
   config.native_entry = address_of_function(&selfheal_enter_native);
+  config.rseq_cs_offset = rseq_cs_offset();
   config.run = &run_region;
   config.resume = &resume_region;
   config.deliver = &deliver_signal;

@@ -12,6 +12,7 @@
 
 #include <array>
 #include <errno.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "lib/recover/return_value.h"
@@ -38,6 +39,38 @@ constinit thread_local u64 fault_stamp = 0;
 // survived.
 u64 begin_of(const Fault& fault) {
   return fault.signal != 0 && fault_stamp != 0 ? fault_stamp : monotonic_ns();
+}
+
+int signal_of(const Fault& fault) {
+  if (fault.signal != 0) {
+    return fault.signal;
+  }
+  switch (fault.kind) {  // seen by a check, before the processor did
+    case FaultKind::null_access:
+    case FaultKind::wild_access:
+    case FaultKind::exec_violation:
+      return SIGSEGV;
+    case FaultKind::divide:
+      return SIGFPE;
+    case FaultKind::illegal_instruction:
+      return SIGILL;
+    default:
+      return 0;
+  }
+}
+
+// Nothing was ever wrong with this region, and the application deals with such signals itself: for
+// a virtual machine's null checks, say, they are no fault at all.
+bool is_the_application_s(const Fault& fault, const Region& region) {
+  const int signal = signal_of(fault);
+  return region.catalog_id == 0 && signal != 0 && probes::application_handles(signal);
+}
+
+// A loop that does not end, as a fault of its own.
+void note_time_out(Thread& thread) {
+  clear_fault(thread.fault);
+  thread.fault.kind = FaultKind::time_out;
+  thread.fault.registers = thread.guest;
 }
 
 bool may_heal(const Thread& thread, const Region& region) {
@@ -122,12 +155,14 @@ void stamp_fault() {
 bool heal(Thread& thread, const Region& region, const Outcome& outcome) {
   const u64 begin = begin_of(thread.fault);
   if (outcome.stop == Stop::budget) {
-    thread.fault = {};
-    thread.fault.registers = thread.guest;
+    note_time_out(thread);
+  }
+  if (is_the_application_s(thread.fault, region)) {
+    return false;
   }
   HealRecord record{};
   describe(thread, region, record);
-  if (outcome.stop == Stop::budget || !may_heal(thread, region)) {
+  if (!may_heal(thread, region)) {
     record.outcome = HealOutcome::left_to_die;
     runtime.left_to_die.fetch_add(1);
     write_down(record);

@@ -9,7 +9,8 @@ namespace selfheal::runtime {
 // Called on the engine's stack when an activation of `region` stopped at a fault. True: memory is
 // rolled back and thread.guest stands right behind the call of the region, with the error value in
 // rax. False: policy, breaker or kind say no; nothing was changed, and the guest has to be given
-// back to the processor where it stands. Either way it is journalled and counted.
+// back to the processor where it stands. Either way it is journalled and counted, but for a fault
+// that is the application's own business.
 bool heal(emulator::Thread& thread, const Region& region, const emulator::Outcome& outcome);
 
 // The undo log is full: the activation goes on natively and cannot be rolled back. Journalled the

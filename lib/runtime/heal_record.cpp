@@ -17,6 +17,7 @@ bool healable(FaultKind kind) {
     case FaultKind::bus:
     case FaultKind::floating_point:
     case FaultKind::stack_exhaustion:
+    case FaultKind::time_out:
       return true;
     case FaultKind::none:
     case FaultKind::exec_violation:

@@ -28,7 +28,7 @@ void sanitize_code(CodeRef& code, u8 module_count) {
 }
 
 void sanitize_fault(Fault& fault) {
-  keep_known(fault.kind, FaultKind::other_signal);
+  keep_known(fault.kind, last_fault_kind);
   keep_known(fault.access, Access::execute);
 }
 
@@ -77,6 +77,7 @@ bool signal_fits(const Fault& fault) {
       return fault.signal == bus || fault.signal == 0;
     case FaultKind::none:
     case FaultKind::other_signal:
+    case FaultKind::time_out:  // of heals only
       return false;
   }
   return false;
@@ -129,7 +130,7 @@ void sanitize(CatalogEntry& entry) {
   sanitize_code(entry.site, entry.module_count);
   sanitize_instruction(entry.instruction_size);
   keep_known(entry.policy, Policy::stop);
-  keep_known(entry.fault_kind, FaultKind::other_signal);
+  keep_known(entry.fault_kind, last_fault_kind);
   keep_known(entry.access, Access::execute);
   for (u8* flag : {&entry.enabled, &entry.policy_by_user, &entry.value_set, &entry.error_set,
                    &entry.in_cold_part}) {

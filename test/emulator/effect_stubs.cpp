@@ -16,4 +16,8 @@ EffectResult run_syscall(Thread& t) {
   return EffectResult::done;
 }
 
+EffectResult run_vsyscall(Thread&) {
+  return EffectResult::unsupported;
+}
+
 }  // namespace selfheal::emulator

@@ -12,4 +12,7 @@ namespace hard {
 // told relative to `base`, as far as they lie close to it.
 bool tells_fault(uint64_t base, void (*f)());
 
+// Just the signal; 0: none came.
+int signal_raised_by(void (*f)());
+
 }  // namespace hard

@@ -96,6 +96,10 @@ uint64_t heals() {
   return now().heals;
 }
 
+uint64_t region_calls() {
+  return now().region_calls;
+}
+
 uint64_t bytes_undone() {
   return now().bytes_undone;
 }

@@ -38,9 +38,9 @@ struct Case {
 };
 
 #ifdef __clang__  // which clones nothing
-#define REGION extern "C" [[gnu::noinline, gnu::used]]
+  #define REGION extern "C" [[gnu::noinline, gnu::used]]
 #else
-#define REGION extern "C" [[gnu::noinline, gnu::noclone, gnu::used]]
+  #define REGION extern "C" [[gnu::noinline, gnu::noclone, gnu::used]]
 #endif
 
 #define HARD_CASE_OF(name, regions, ...)                                            \
@@ -72,6 +72,7 @@ void as_rolled_back(Undo undo) {
 
 // What the statistics say now; zero natively.
 uint64_t heals();
+uint64_t region_calls();
 uint64_t bytes_undone();
 
 }  // namespace hard

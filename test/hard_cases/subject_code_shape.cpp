@@ -1,10 +1,6 @@
 // Modules that come and go, text that is written to, and code of unusual shape (issue 3, item 6).
-#include <dlfcn.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "test/hard_cases/generated.h"
+#include "test/hard_cases/library.h"
 #include "test/hard_cases/seen_fault.h"
 
 using namespace hard;
@@ -17,22 +13,6 @@ void call_code() {
   say("returned %d\n", call(code));
 }
 
-void* open_library(const char* name) {
-  char path[512];
-  snprintf(path, sizeof path, "%s/%s", LIBRARIES, name);
-  void* library = dlopen(path, RTLD_NOW);
-  if (library == nullptr) {
-    fprintf(stderr, "%s\n", dlerror());
-    exit(1);
-  }
-  return library;
-}
-
-template <typename F>
-F* function_of(void* library, const char* name) {
-  return reinterpret_cast<F*>(dlsym(library, name));
-}
-
 }  // namespace
 
 REGION int calls(int (*f)()) {
@@ -42,11 +22,11 @@ REGION int calls(int (*f)()) {
 }
 
 HARD_CASE_OF(another_library_at_the_same_address, "calls", "1, then 2 at the same place\n") {
-  void* first = open_library("libhard_one.so");
+  void* first = open_library("libhard_one.so", RTLD_NOW);
   auto* one = function_of<int()>(first, "answer");
   const int before = calls(one);
   dlclose(first);
-  auto* two = function_of<int()>(open_library("libhard_two.so"), "answer");
+  auto* two = function_of<int()>(open_library("libhard_two.so", RTLD_NOW), "answer");
   say("%d, then %d at %s place\n", before, calls(two), one == two ? "the same" : "another");
   return 0;
 }
@@ -96,7 +76,7 @@ HARD_CASE_OF(text_is_patched_between_two_calls, "calls_patched", "5 6 7\n") {
 }
 
 HARD_CASE_OF(a_library_with_text_relocations, "calls", "42\n") {
-  void* library = open_library("libhard_text_relocation.so");
+  void* library = open_library("libhard_text_relocation.so", RTLD_NOW);
   say("%d\n", calls(function_of<int()>(library, "relocated")));
   return 0;
 }
@@ -111,7 +91,7 @@ REGION int uses_trampolines(int (*with_trampoline)(int)) {
 }
 
 HARD_CASE_OF(nested_functions_on_an_executable_stack, "uses_trampolines", "1498500\n") {
-  void* library = open_library("libhard_nested.so");
+  void* library = open_library("libhard_nested.so", RTLD_NOW);
   say("%d\n", uses_trampolines(function_of<int(int)>(library, "with_trampoline")));
   return 0;
 }
