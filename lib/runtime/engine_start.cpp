@@ -53,7 +53,8 @@ constexpr VersionedName heap_versions[] = {
 // libc registers an area for each thread, of this size, which may be 0 (a tunable, an old kernel).
 u64 rseq_cs_offset() {
   const auto* size = pointer_to<const unsigned>(address_of(dlsym(RTLD_DEFAULT, "__rseq_size")));
-  const auto* offset = pointer_to<const ptrdiff_t>(address_of(dlsym(RTLD_DEFAULT, "__rseq_offset")));
+  const auto* offset =
+      pointer_to<const ptrdiff_t>(address_of(dlsym(RTLD_DEFAULT, "__rseq_offset")));
   return size != nullptr && offset != nullptr && *size != 0
              ? static_cast<u64>(*offset) + offsetof(struct rseq, rseq_cs)
              : 0;
