@@ -17,7 +17,7 @@ enum class Stop : u8 {
   return_mismatch,  // the return address on the stack is not the one at entry
   unsupported,      // guest.rip is an instruction, or a call, that must run natively
   log_full,         // the undo log cannot take what the instruction at guest.rip writes
-  budget,           // the instruction budget is used up
+  budget,           // the instruction budget or, as `reason` says, the time budget is used up
   signal,           // thread.signal_waits: deliver it at guest.rip, then resume()
 };
 
@@ -53,8 +53,10 @@ struct Config {
   u64 code_size;           // bytes of generated code
   u64 block_memory;        // bytes of decoded blocks
   u64 instruction_budget;  // per activation; 0: none
-  u64 signal_area_size;    // bytes a thread has at Thread::signal_area
-  u64 native_entry;        // what a stub may jump to instead of the enter trampoline
+  u64 time_budget;         // per activation, in nanoseconds of `clock`; 0: none
+  u64 (*clock)();
+  u64 signal_area_size;  // bytes a thread has at Thread::signal_area
+  u64 native_entry;      // what a stub may jump to instead of the enter trampoline
   // The runtime's functions that the trampolines call, on the engine's stack (see thread.h):
   void (*run)();      // a region was entered
   void (*resume)();   // a signal handler has returned to the activation; thread.guest is set

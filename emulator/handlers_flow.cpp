@@ -110,19 +110,6 @@ const Op* go_to(Thread& t, const Op& op, u64 target) {
   return block->ops;
 }
 
-bool pause(Thread& t, u64 rip) {
-  Machine& m = machine_of(t);
-  if (t.signal_waits) {
-    m.stop = Stop::signal;
-  } else if (m.instructions > m.limit) {
-    m.stop = Stop::budget;
-  } else {
-    return true;
-  }
-  t.guest.rip = rip;
-  return false;
-}
-
 void note_stack(Thread& t) {
   Machine& m = machine_of(t);
   const u64 sp = t.guest.gpr[rsp];

@@ -176,6 +176,7 @@ Outcome run(Thread& t) {
   m.stack_floor = t.guest.gpr[rsp];
   m.other_stack = false;
   m.instructions = 0;
+  m.deadline = 0;
   m.limit = the_config.instruction_budget != 0 ? the_config.instruction_budget : ~u64{0};
   asm("mov %%fs:0, %0" : "=r"(m.fs_base));
   m.rseq_cs = the_config.rseq_cs_offset != 0 ? m.fs_base + the_config.rseq_cs_offset : 0;

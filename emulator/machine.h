@@ -30,8 +30,9 @@ struct Machine {
   Stop stop;
   const char* reason;
   u64 instructions;
-  u64 budget;  // how far to count before pause() looks up: `limit`, or 0 when a signal waits
-  u64 limit;   // the instruction budget
+  u64 budget;    // how far to count before pause() looks up; 0 when a signal waits
+  u64 limit;     // the instruction budget
+  u64 deadline;  // of the time budget, by Config::clock; 0: not known yet
   u64 fs_base;
   u64 rseq_cs;      // address of the thread's field of that name; 0: none
   u64 rep_rest;     // iterations of a repeated instruction beyond the chunk that is being executed
@@ -201,19 +202,11 @@ template <typename T>
   return true;
 }
 
-// A signal handler asks for a halt by setting signal_waits and then the budget to 0, so it is set
-// here in the other order.
-inline void set_checkpoint(Thread& t) {
-  Machine& m = machine_of(t);
-  m.budget = m.limit;
-  std::atomic_signal_fence(std::memory_order_seq_cst);
-  if (t.signal_waits) {
-    m.budget = 0;
-  }
-}
+// The instruction count at which pause() is next asked (budget.cpp).
+void set_checkpoint(Thread& t);
 
-// The budget is used up, or looks like it: stops with guest.rip at `rip` if it is so, or if a
-// signal waits. True: go on.
+// The checkpoint is reached: stops with guest.rip at `rip` if a budget is used up, or if a signal
+// waits. True: go on.
 [[nodiscard, gnu::cold]] bool pause(Thread& t, u64 rip);
 
 // The guest's stack pointer was set to something else: is it still the stack of entry?

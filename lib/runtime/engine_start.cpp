@@ -149,6 +149,8 @@ bool start_engine() {
   config.code_size = code_memory_size;
   config.block_memory = block_memory_size;
   config.instruction_budget = runtime.options.instruction_budget;
+  config.time_budget = runtime.options.time_budget * 1'000'000;
+  config.clock = &monotonic_ns;
   config.signal_area_size = signal_area_size();
   config.native_entry = address_of_function(&selfheal_enter_native);
   config.rseq_cs_offset = rseq_cs_offset();

@@ -153,10 +153,10 @@ void stamp_fault() {
 }
 
 bool heal(Thread& thread, const Region& region, const Outcome& outcome) {
-  const u64 begin = begin_of(thread.fault);
   if (outcome.stop == Stop::budget) {
     note_time_out(thread);
   }
+  const u64 begin = begin_of(thread.fault);
   if (is_the_application_s(thread.fault, region)) {
     return false;
   }
