@@ -20,8 +20,8 @@ constexpr u8 state(ThreadState s) {
 // guest may have live data in its red zone.
 //
 //   enter:      state = busy; registers ► guest; engine's stack; call run
-//   check:      a signal waits? call deliver, for good
-//   leave:      guest ► registers
+//   check:      a signal waits?
+//   leave:      call deliver, for good; or guest ► registers
 //   leave_end:  (the last but one instruction was state = idle)
 //   resume:     state = busy; call resume; jmp check
 //   suspended:  rsp still within the handler's stack? native entry : enter
@@ -45,10 +45,10 @@ void emit_trampolines(Emitter& e, u64 native_entry) {
   e.call_word(in_thread(offsetof(Thread, run)));
   const unsigned check = e.size();
   e.compare_byte(0, in_thread(offsetof(Thread, signal_waits)));
+  at.leave = e.size();
   const unsigned no_signal = e.jump_if_equal();
   e.call_word(in_thread(offsetof(Thread, deliver)));
   e.land(no_signal);
-  at.leave = e.size();
   e.push_word(guest_flags());
   e.popfq();
   for (u8 r = 0; r < gpr_count; ++r) {

@@ -13,7 +13,7 @@ namespace selfheal::emulator {
 
 Interrupted what_was_interrupted(const Thread& t, const ucontext_t& c) {
   const u64 rip = static_cast<u64>(c.uc_mcontext.gregs[REG_RIP]);
-  if (rip >= trampolines().leave && rip < trampolines().leave_end) {
+  if (rip >= trampolines().leave && rip < trampolines().leave_end && !t.signal_waits) {
     return Interrupted::leaving;
   }
   switch (t.state) {

@@ -108,6 +108,21 @@ u64 Patcher::original_address(u64 address) const {
   return address;
 }
 
+Patcher::Entering Patcher::entering(u64 address) const {
+  constexpr u64 after_push = 5;  // stubs.h
+  const u32 used = stubs_.contains(address) ? count() : 0;
+  for (u32 i = 0; i < used; ++i) {
+    const Slot& slot = slots_[i];
+    if (slot.cell == address) {
+      return {slot.plan.at, 0};
+    }
+    if (slot.cell != 0 && slot.cell + after_push == address) {
+      return {slot.plan.at, sizeof(u64)};
+    }
+  }
+  return {0, 0};
+}
+
 u64 Patcher::native_address(u64 address) const {
   const u32 used = count();
   for (u32 i = 0; i < used; ++i) {

@@ -99,6 +99,14 @@ class Patcher {
   // the middle of the jump. `address` itself when no patch lies there.
   u64 native_address(u64 address) const;
 
+  // A call that has got into a cell, but not out of it, is still as good as at the patched
+  // instruction: there, with the stack pointer `pushed` bytes higher. `at` 0: not such a place.
+  struct Entering {
+    u64 at;
+    u64 pushed;
+  };
+  Entering entering(u64 address) const;
+
   // The region installed at function entry (or patch address) `address`; -1: none.
   i32 find(u64 address) const;
 

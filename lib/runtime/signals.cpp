@@ -5,6 +5,7 @@
 #include "emulator/engine.h"
 #include "emulator/interrupt.h"
 #include "lib/runtime/region_entry.h"
+#include "lib/runtime/runtime.h"
 #include "lib/runtime/signal_area.h"
 #include "probes/asynchronous.h"
 #include "probes/frame.h"
@@ -144,6 +145,26 @@ Frame* run_outside(Thread& thread, const Arrival& arrival) {
 
 }  // namespace
 
+namespace {
+
+// A call of a region that has not reached the engine is taken back to the region's entry, for the
+// handler to see, and to be made anew.
+void undo_entering(ucontext_t& context) {
+  greg_t* registers = context.uc_mcontext.gregs;
+  const u64 rip = static_cast<u64>(registers[REG_RIP]);
+  patch::Patcher::Entering entering = runtime.patcher.entering(rip);
+  if (rip == emulator::enter_trampoline()) {
+    const u32 index = *pointer_to<const u32>(static_cast<u64>(registers[REG_RSP]));
+    entering = {runtime.patcher.plan(index).at, sizeof(u64)};
+  }
+  if (entering.at != 0) {
+    registers[REG_RIP] = static_cast<greg_t>(entering.at);
+    registers[REG_RSP] += static_cast<greg_t>(entering.pushed);
+  }
+}
+
+}  // namespace
+
 u64 signal_area_size() {
   static u64 size = 0;
   if (size == 0) {
@@ -162,6 +183,7 @@ Frame* on_thread_signal(const Arrival& arrival) {
   }
   switch (emulator::what_was_interrupted(thread, *arrival.frame->context())) {
     case Interrupted::application:
+      undo_entering(*arrival.frame->context());
       break;
     case Interrupted::engine:
       return keep(thread, arrival) ? nullptr : arrival.frame;
