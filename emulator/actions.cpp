@@ -239,7 +239,8 @@ bool undo(const ActionRecord& record, Unheld& unheld, Thread* owner) {
       return exchange(record, unheld);
 
     case Action::free_memory: {
-      const NativeScope scope(owner, ThreadState::busy);  // a fault in there must not be cut short: it holds a lock
+      const NativeScope scope(
+          owner, ThreadState::busy);  // a fault in there must not be cut short: it holds a lock
       call_at(native.free, a);
       return true;
     }

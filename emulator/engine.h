@@ -55,6 +55,10 @@ struct Config {
   u64 instruction_budget;  // per activation; 0: none
   u64 time_budget;         // per activation, in nanoseconds of `clock`; 0: none
   u64 (*clock)();
+  // Around a system call that may wait: from `deadline` on, has stop_for_time (interrupt.h) called
+  // again and again until end_wait.
+  void (*begin_wait)(u64 deadline);
+  void (*end_wait)();
   u64 signal_area_size;  // bytes a thread has at Thread::signal_area
   u64 native_entry;      // what a stub may jump to instead of the enter trampoline
   // The runtime's functions that the trampolines call, on the engine's stack (see thread.h):

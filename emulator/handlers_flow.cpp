@@ -4,6 +4,7 @@
 #include "emulator/clone.h"
 #include "emulator/flags.h"
 #include "emulator/handlers.h"
+#include "emulator/interpreter.h"
 #include "emulator/machine.h"
 #include "emulator/models.h"
 #include "emulator/native_call.h"
@@ -182,10 +183,18 @@ const Op* do_fall_through(Thread& t, const Op& op) {
 
 const Op* do_system_call(Thread& t, const Op& op) {
   t.guest.rip = op.rip;
-  const u32 number = static_cast<u32>(t.guest.gpr[rax]);
-  switch (is_clone(t) ? clone_guest(t, op.next_rip()) : run_syscall(t)) {
+  const u64 number = t.guest.gpr[rax];
+  const bool limited = config().time_budget != 0 && may_wait(number);
+  if (limited && !begin_wait(t)) [[unlikely]] {
+    return stop_late(t);
+  }
+  const EffectResult result = is_clone(t) ? clone_guest(t, op.next_rip()) : run_syscall(t);
+  if (limited && !end_wait(t, number, result)) [[unlikely]] {
+    return stop_late(t);
+  }
+  switch (result) {
     case EffectResult::done:
-      if (changes_protection(number)) [[unlikely]] {
+      if (changes_protection(static_cast<u32>(number))) [[unlikely]] {
         note_protection_call(t);
       }
       t.guest.gpr[rcx] = op.next_rip();

@@ -31,15 +31,28 @@ Interrupted what_was_interrupted(const Thread& t, const ucontext_t& c) {
   return Interrupted::native_call;
 }
 
-void stop_for_signal(Thread& t, ucontext_t& c) {
-  t.signal_waits = true;
-  std::atomic_signal_fence(std::memory_order_seq_cst);
-  machine_of(t).budget = 0;
+namespace {
+
+void put_off_system_call(ucontext_t& c) {
   greg_t& rip = c.uc_mcontext.gregs[REG_RIP];
   if (rip >= reinterpret_cast<greg_t>(&selfheal_guest_syscall_begin) &&
       rip < reinterpret_cast<greg_t>(&selfheal_guest_syscall_end)) {
     rip = reinterpret_cast<greg_t>(&selfheal_guest_syscall_interrupted);
   }
+}
+
+}  // namespace
+
+void stop_for_signal(Thread& t, ucontext_t& c) {
+  t.signal_waits = true;
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  machine_of(t).budget = 0;
+  put_off_system_call(c);
+}
+
+void stop_for_time(Thread& t, ucontext_t& c) {
+  t.time_is_up = true;
+  put_off_system_call(c);
 }
 
 }  // namespace selfheal::emulator

@@ -12,6 +12,7 @@
 
 #include <atomic>
 
+#include "emulator/effect_result.h"
 #include "emulator/engine.h"
 #include "emulator/op.h"
 #include "emulator/thread.h"
@@ -208,6 +209,12 @@ void set_checkpoint(Thread& t);
 // The checkpoint is reached: stops with guest.rip at `rip` if a budget is used up, or if a signal
 // waits. True: go on.
 [[nodiscard, gnu::cold]] bool pause(Thread& t, u64 rip);
+
+// A system call with a time budget. False: the time is up already, or was so before the call could
+// do anything; guest.rip is at the call again.
+[[nodiscard]] bool begin_wait(Thread& t);
+[[nodiscard]] bool end_wait(Thread& t, u64 number, EffectResult result);
+[[gnu::cold]] const Op* stop_late(Thread& t);
 
 // The guest's stack pointer was set to something else: is it still the stack of entry?
 void note_stack(Thread& t);

@@ -175,6 +175,11 @@ EffectResult run_vsyscall(Thread& thread) {
   return guarded_call(thread, made, &thread) ? EffectResult::done : EffectResult::unsupported;
 }
 
+bool may_wait(u64 number) {
+  const SyscallRow* row = row_of(number);
+  return row != nullptr && (row->waits || row->number == SYS_futex);
+}
+
 const char* syscall_name(u64 number) {
   const SyscallRow* row = row_of(number);
   return row != nullptr ? row->name : "unknown";

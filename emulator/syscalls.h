@@ -35,6 +35,9 @@ constexpr bool is_vsyscall(u64 rip) {
 // such page).
 EffectResult run_vsyscall(Thread& thread);
 
+// May it block until somebody else does something?
+bool may_wait(u64 number);
+
 // Name of a system call, "unknown" for a number without a row.
 const char* syscall_name(u64 number);
 

@@ -54,6 +54,7 @@ struct Thread {
   u64 deliver;
   ThreadState state;
   bool signal_waits;     // to be delivered before the next block: interrupt.h
+  bool time_is_up;       // a system call that waits has been cut short: budget.cpp
   bool escaped;          // set by take_fault
   u64 entry_sp;          // guest rsp at region entry: [entry_sp] holds the return address
   u64 return_address;    // as it was at entry

@@ -15,6 +15,7 @@
 #include "lib/runtime/region_entry.h"
 #include "lib/runtime/runtime.h"
 #include "lib/runtime/signals.h"
+#include "lib/runtime/wait_limit.h"
 #include "probes/asynchronous.h"
 #include "probes/sandbox.h"
 
@@ -151,6 +152,8 @@ bool start_engine() {
   config.instruction_budget = runtime.options.instruction_budget;
   config.time_budget = runtime.options.time_budget * 1'000'000;
   config.clock = &monotonic_ns;
+  config.begin_wait = &begin_wait;
+  config.end_wait = &end_wait;
   config.signal_area_size = signal_area_size();
   config.native_entry = address_of_function(&selfheal_enter_native);
   config.rseq_cs_offset = rseq_cs_offset();

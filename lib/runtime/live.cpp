@@ -11,6 +11,7 @@
 #include "lib/runtime/region_entry.h"
 #include "lib/runtime/regions.h"
 #include "lib/runtime/runtime.h"
+#include "lib/runtime/wait_limit.h"
 #include "lib/store/promote.h"
 #include "probes/hooks.h"
 #include "probes/sandbox.h"
@@ -174,11 +175,13 @@ void on_thread_started() {
 }
 
 void on_thread_ending() {
+  delete_wait_timer();
   forget_prepared();
   unprotect_thread();
 }
 
 void on_fork_child() {
+  forget_wait_timer();
   runtime.changing.store(false);
   runtime.patcher.after_fork_in_child();
   engine_after_fork();

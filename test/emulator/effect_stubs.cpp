@@ -16,6 +16,10 @@ EffectResult run_syscall(Thread& t) {
   return EffectResult::done;
 }
 
+bool may_wait(u64) {
+  return false;
+}
+
 EffectResult run_vsyscall(Thread&) {
   return EffectResult::unsupported;
 }

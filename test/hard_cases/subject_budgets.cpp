@@ -1,7 +1,13 @@
 // Budgets of a region's call (issue 3, item 9): what never ends becomes an error return, with
 // everything undone. Natively nothing would end it, so there the loops are not entered.
 #include <errno.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -96,5 +102,118 @@ HARD_CASE_OF(each_call_has_its_own_budget, "counts_to", "5000000\n",
     sum += counts_to(50000);
   }
   say("%d\n", sum);
+  return heals() == 0 ? 0 : 1;
+}
+
+// Calls that wait for what never comes.
+
+namespace {
+
+int ends[2];
+
+}  // namespace
+
+REGION int reads_from_nobody() {
+  if (!loaded()) {
+    return as_healed();
+  }
+  written = 2;
+  char byte;
+  in_engine(__LINE__);
+  return static_cast<int>(read(ends[0], &byte, 1));
+}
+
+REGION int polls_nobody() {
+  if (!loaded()) {
+    return as_healed();
+  }
+  written = 2;
+  pollfd nobody{ends[0], POLLIN, 0};
+  in_engine(__LINE__);
+  return poll(&nobody, 1, -1);
+}
+
+REGION int sleeps_a_day() {
+  if (!loaded()) {
+    return as_healed();
+  }
+  written = 2;
+  const timespec day{86400, 0};
+  in_engine(__LINE__);
+  return nanosleep(&day, nullptr);
+}
+
+REGION int waits_for_a_futex() {
+  if (!loaded()) {
+    return as_healed();
+  }
+  written = 2;
+  int word = 1;
+  in_engine(__LINE__);
+  return static_cast<int>(syscall(SYS_futex, &word, FUTEX_WAIT, 1, nullptr, nullptr, 0));
+}
+
+HARD_CASE_OF(a_read_meets_the_time_budget, "reads_from_nobody", "failed, 1, written 1\n",
+             .options = "time-budget=50") {
+  pipe(ends);
+  return tell(reads_from_nobody);
+}
+
+HARD_CASE_OF(a_poll_meets_the_time_budget, "polls_nobody", "failed, 1, written 1\n",
+             .options = "time-budget=50") {
+  pipe(ends);
+  return tell(polls_nobody);
+}
+
+HARD_CASE_OF(a_sleep_meets_the_time_budget, "sleeps_a_day", "failed, 1, written 1\n",
+             .options = "time-budget=50") {
+  return tell(sleeps_a_day);
+}
+
+HARD_CASE_OF(a_futex_meets_the_time_budget, "waits_for_a_futex", "failed, 1, written 1\n",
+             .options = "time-budget=50") {
+  return tell(waits_for_a_futex);
+}
+
+// The signal that cuts a wait short is nobody's business, blocked or not.
+HARD_CASE_OF(a_wait_meets_the_time_budget_with_all_signals_blocked, "reads_from_nobody",
+             "failed, 1, written 1\nblocked as before\n", .options = "time-budget=50") {
+  sigset_t all;
+  sigset_t before{};
+  sigset_t after{};
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, nullptr);
+  sigprocmask(SIG_SETMASK, nullptr, &before);
+  pipe(ends);
+  const int result = tell(reads_from_nobody);
+  sigprocmask(SIG_SETMASK, nullptr, &after);
+  say("blocked %s\n", memcmp(&before, &after, sizeof before) == 0 ? "as before" : "otherwise");
+  return result;
+}
+
+// Waiting within the budget is not disturbed, and what is read is right.
+REGION int reads_a_byte() {
+  char byte = 0;
+  const ssize_t size = read(ends[0], &byte, 1);
+  in_engine(__LINE__);
+  return size == 1 ? byte : 0;
+}
+
+namespace {
+
+void* writes_later(void*) {
+  usleep(30000);
+  write(ends[1], "x", 1);
+  return nullptr;
+}
+
+}  // namespace
+
+HARD_CASE_OF(a_wait_within_the_time_budget, "reads_a_byte", "x\n", .options = "time-budget=30000") {
+  pipe(ends);
+  pthread_t writer;
+  pthread_create(&writer, nullptr, writes_later, nullptr);
+  say("%c\n", reads_a_byte());
+  pthread_join(writer, nullptr);
   return heals() == 0 ? 0 : 1;
 }
