@@ -1,92 +1,17 @@
-// Signals that come while a thread is in the engine (issue 3, item 4).
-#include <atomic>
+// Signals that come while a thread is in the engine: what their handlers see, and when (issue 3,
+// item 4).
 #include <errno.h>
-#include <poll.h>
-#include <pthread.h>
-#include <semaphore.h>
-#include <setjmp.h>
-#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <ucontext.h>
 #include <unistd.h>
 
+#include "test/hard_cases/signal_tools.h"
 #include "test/hard_cases/subject.h"
 
 using namespace hard;
-
-namespace {
-
-using Handler = void (*)(int, siginfo_t*, void*);
-
-std::atomic<int> count;
-volatile uint64_t seen_rip;
-volatile uint64_t seen_stack;
-sigjmp_buf back;
-
-void handle(int signal, Handler handler, int flags = 0, std::initializer_list<int> mask = {}) {
-  struct sigaction action {};
-  action.sa_sigaction = handler;
-  action.sa_flags = SA_SIGINFO | flags;
-  for (const int blocked : mask) {
-    sigaddset(&action.sa_mask, blocked);
-  }
-  sigaction(signal, &action, nullptr);
-}
-
-greg_t* registers_of(void* context) {
-  return static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
-}
-
-void note(int, siginfo_t*, void* context) {
-  ++count;
-  seen_rip = static_cast<uint64_t>(registers_of(context)[REG_RIP]);
-  seen_stack = reinterpret_cast<uint64_t>(__builtin_frame_address(0));
-}
-
-bool inside(uint64_t address, const void* begin, const void* end) {
-  return address >= reinterpret_cast<uint64_t>(begin) && address < reinterpret_cast<uint64_t>(end);
-}
-
-// Sends this thread, or process, signals from another thread until it is told to stop.
-class Sender {
- public:
-  explicit Sender(int signal, long nanoseconds = 200'000)
-      : target_(pthread_self()), signal_(signal), pause_{0, nanoseconds} {
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    pthread_create(&thread_, nullptr, &run, this);
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  }
-  ~Sender() {
-    stop_ = true;
-    pthread_join(thread_, nullptr);
-  }
-  Sender(const Sender&) = delete;
-  Sender& operator=(const Sender&) = delete;
-
- private:
-  static void* run(void* argument) {
-    auto& sender = *static_cast<Sender*>(argument);
-    while (!sender.stop_) {
-      pthread_kill(sender.target_, sender.signal_);
-      nanosleep(&sender.pause_, nullptr);
-    }
-    return nullptr;
-  }
-  pthread_t target_;
-  int signal_;
-  timespec pause_;
-  std::atomic<bool> stop_{false};
-  pthread_t thread_{};
-};
-
-}  // namespace
 
 extern "C" {
 extern char spin_begin;
@@ -269,133 +194,6 @@ HARD_CASE(sigaction_reports_the_applications_handler, "same handler, flags, mask
   return 0;
 }
 
-HARD_CASE(interrupted_read_fails_with_eintr, "-1 EINTR, handled\n") {
-  int ends[2];
-  if (pipe(ends) != 0) {
-    return 1;
-  }
-  handle(SIGUSR1, note);
-  char byte;
-  ssize_t got;
-  int error;
-  {
-    const Sender sender(SIGUSR1, 5'000'000);
-    errno = 0;
-    got = read(ends[0], &byte, 1);
-    error = errno;
-  }
-  in_engine(__LINE__);
-  say("%zd %s, %s\n", got, error == EINTR ? "EINTR" : strerror(error),
-      count > 0 ? "handled" : "not handled");
-  return 0;
-}
-
-HARD_CASE(restarted_read_goes_on, "got x after its handler wrote it\n") {
-  static int ends[2];
-  if (pipe(ends) != 0) {
-    return 1;
-  }
-  handle(
-      SIGUSR1,
-      [](int, siginfo_t*, void*) {
-        if (++count == 3) {
-          static_cast<void>(write(ends[1], "x", 1));
-        }
-      },
-      SA_RESTART);
-  char byte = '?';
-  {
-    const Sender sender(SIGUSR1, 2'000'000);
-    if (read(ends[0], &byte, 1) != 1) {
-      return 1;
-    }
-  }
-  in_engine(__LINE__);
-  say("got %c after its handler wrote it\n", byte);
-  return 0;
-}
-
-HARD_CASE(waiting_calls_see_their_signals,
-          "poll EINTR, nanosleep EINTR, sigsuspend EINTR, pause\n") {
-  handle(SIGALRM, note, SA_RESTART);
-  itimerval timer{};
-  timer.it_value.tv_usec = 3000;
-  setitimer(ITIMER_REAL, &timer, nullptr);
-  const bool polled = poll(nullptr, 0, 10'000) == -1 && errno == EINTR;
-  setitimer(ITIMER_REAL, &timer, nullptr);
-  const timespec long_time{10, 0};
-  timespec rest{};
-  const bool slept = nanosleep(&long_time, &rest) == -1 && errno == EINTR && rest.tv_sec == 9;
-  sigset_t alarm;
-  sigset_t none;
-  sigemptyset(&none);
-  sigemptyset(&alarm);
-  sigaddset(&alarm, SIGALRM);
-  sigprocmask(SIG_BLOCK, &alarm, nullptr);
-  setitimer(ITIMER_REAL, &timer, nullptr);
-  const bool suspended = sigsuspend(&none) == -1 && errno == EINTR;
-  sigset_t now;
-  sigprocmask(SIG_UNBLOCK, &alarm, &now);
-  setitimer(ITIMER_REAL, &timer, nullptr);
-  const bool paused = pause() == -1 && count == 4 && sigismember(&now, SIGALRM);
-  in_engine(__LINE__);
-  say("poll %s, nanosleep %s, sigsuspend %s, %s\n", polled ? "EINTR" : "?", slept ? "EINTR" : "?",
-      suspended ? "EINTR" : "?", paused ? "pause" : "?");
-  return 0;
-}
-
-// The wait is a library's: its handler posts what it waits for.
-HARD_CASE(handler_ends_a_semaphore_wait, "woken\n") {
-  static sem_t semaphore;
-  sem_init(&semaphore, 0, 0);
-  handle(
-      SIGUSR1,
-      [](int, siginfo_t*, void*) {
-        if (++count == 2) {
-          sem_post(&semaphore);
-        }
-      },
-      SA_RESTART);
-  const Sender sender(SIGUSR1, 2'000'000);
-  while (sem_wait(&semaphore) != 0) {
-  }
-  in_engine(__LINE__);
-  say("woken\n");
-  return 0;
-}
-
-HARD_CASE(handler_runs_while_a_mutex_is_waited_for, "handled while waiting\n") {
-  static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-  static std::atomic<bool> locked;
-  pthread_t holder;
-  handle(SIGUSR1, note, SA_RESTART);
-  pthread_create(
-      &holder, nullptr,
-      [](void*) -> void* {
-        pthread_mutex_lock(&mutex);
-        locked = true;
-        while (count < 3) {  // which only the waiter's handler counts
-          usleep(100);
-        }
-        pthread_mutex_unlock(&mutex);
-        return nullptr;
-      },
-      nullptr);
-  while (!locked) {
-    usleep(100);
-  }
-  {
-    const Sender sender(SIGUSR1, 1'000'000);
-    pthread_mutex_lock(&mutex);
-  }
-  const int handled = count;
-  pthread_mutex_unlock(&mutex);
-  pthread_join(holder, nullptr);
-  in_engine(__LINE__);
-  say(handled >= 3 ? "handled while waiting\n" : "not handled\n");
-  return 0;
-}
-
 HARD_CASE(queued_signals_keep_their_values, "1 2 3 4 5\n") {
   static char text[32];
   handle(SIGRTMIN + 3, [](int, siginfo_t* info, void*) {
@@ -486,195 +284,42 @@ HARD_CASE(sent_sigsegv_is_handled, "handled 1, sent by kill\n", .leaves = true) 
   return 0;
 }
 
-namespace {
-
-void arm(long microseconds) {
+HARD_CASE(handler_forks, "the child said 7, the loop went on\n") {
+  static volatile int status;
+  handle(SIGALRM, [](int, siginfo_t*, void*) {
+    const pid_t child = fork();
+    if (child == 0) {
+      _exit(7);
+    }
+    int raw = 0;
+    while (waitpid(child, &raw, 0) == -1 && errno == EINTR) {
+    }
+    status = WEXITSTATUS(raw);
+  });
   itimerval timer{};
-  timer.it_value.tv_usec = microseconds;
+  timer.it_value.tv_usec = 2000;
   setitimer(ITIMER_REAL, &timer, nullptr);
-}
-
-void jump_back(int, siginfo_t*, void*) {
-  siglongjmp(back, 1);
-}
-
-struct Alarm {};
-
-}  // namespace
-
-REGION int spin_until_left() {
+  while (status == 0) {
+  }
   in_engine(__LINE__);
-  for (std::atomic<uint64_t> i = 0;; i.fetch_add(1, std::memory_order_relaxed)) {
-  }
+  say("the child said %d, the loop went on\n", static_cast<int>(status));
+  return 0;
 }
 
-REGION int wait_until_left(const sem_t* semaphore) {
+HARD_CASE(handler_changes_vector_registers, "xmm3 became 42\n") {
+  handle(SIGUSR1, [](int, siginfo_t*, void* context) {
+    auto* state = static_cast<ucontext_t*>(context)->uc_mcontext.fpregs;
+    const uint64_t value = 42;
+    memcpy(&state->_xmm[3], &value, sizeof value);
+  });
+  uint64_t got = 0;
+  const Sender sender(SIGUSR1);
+  asm volatile("pxor %%xmm3, %%xmm3\n 1: movq %%xmm3, %0\n test %0, %0\n jz 1b"
+               : "=r"(got)
+               :
+               : "xmm3", "cc");
   in_engine(__LINE__);
-  for (;;) {
-    sem_wait(const_cast<sem_t*>(semaphore));
-  }
-}
-
-// Into the region's own frame: from there on it is native.
-HARD_CASE(handler_jumps_within_the_region, "jumped 10 times\n", .leaves = true) {
-  handle(SIGALRM, jump_back);
-  volatile int jumps = 0;
-  if (sigsetjmp(back, 1) != 0) {
-    jumps = jumps + 1;
-  }
-  if (jumps < 10) {
-    arm(1000);
-  }
-  while (jumps < 10) {
-  }
-  say("jumped %d times\n", static_cast<int>(jumps));
-  return 0;
-}
-
-// After the jump the thread is as protected as before: the region's next call is in the engine.
-HARD_CASE_OF(handler_jumps_out_of_the_region, "spin_until_left", "out 10 times\n") {
-  handle(SIGALRM, jump_back);
-  volatile int out = 0;
-  while (out < 10) {
-    if (sigsetjmp(back, 1) == 0) {
-      arm(3000);
-      spin_until_left();
-    }
-    out = out + 1;
-  }
-  say("out %d times\n", static_cast<int>(out));
-  return 0;
-}
-
-HARD_CASE_OF(handler_jumps_out_of_a_wait, "wait_until_left", "out 5 times\n") {
-  sem_t semaphore;
-  sem_init(&semaphore, 0, 0);
-  handle(SIGALRM, jump_back);
-  volatile int out = 0;
-  while (out < 5) {
-    if (sigsetjmp(back, 1) == 0) {
-      arm(3000);
-      wait_until_left(&semaphore);
-    }
-    out = out + 1;
-  }
-  say("out %d times\n", static_cast<int>(out));
-  return 0;
-}
-
-HARD_CASE_OF(handler_on_an_alternate_stack_jumps, "spin_until_left", "out 5 times\n") {
-  static char stack[64 * 1024];
-  stack_t alternate{};
-  alternate.ss_sp = stack;
-  alternate.ss_size = sizeof stack;
-  sigaltstack(&alternate, nullptr);
-  handle(SIGALRM, jump_back, SA_ONSTACK);
-  volatile int out = 0;
-  while (out < 5) {
-    if (sigsetjmp(back, 1) == 0) {
-      arm(3000);
-      spin_until_left();
-    }
-    out = out + 1;
-  }
-  say("out %d times\n", static_cast<int>(out));
-  return 0;
-}
-
-REGION int spin_in_raise() {
-  in_engine(__LINE__);
-  // By a pointer: raise is declared not to throw, but here it does.
-  int (*volatile send)(int) = raise;
-  send(SIGUSR1);
-  return 0;
-}
-
-// The unwinder walks from the handler over its frame into the region's callers.
-HARD_CASE_OF(handler_throws_through_the_region, "spin_in_raise", "caught 5 times\n") {
-  handle(
-      SIGUSR1, [](int, siginfo_t*, void*) { throw Alarm{}; }, SA_NODEFER);
-  int caught = 0;
-  for (int i = 0; i < 5; ++i) {
-    try {
-      spin_in_raise();
-    } catch (const Alarm&) {
-      ++caught;
-    }
-  }
-  say("caught %d times\n", caught);
-  return 0;
-}
-
-// A scheduler: the handler leaves by setcontext, for good.
-HARD_CASE_OF(handler_leaves_by_setcontext, "spin_until_left", "out 5 times\n") {
-  static ucontext_t outside;
-  handle(SIGALRM, [](int, siginfo_t*, void*) { setcontext(&outside); });
-  volatile int out = -1;
-  getcontext(&outside);
-  out = out + 1;
-  if (out < 5) {
-    arm(3000);
-    spin_until_left();
-  }
-  say("out %d times\n", static_cast<int>(out));
-  return 0;
-}
-
-namespace {
-
-void* spin_in_thread(void*) {
-  pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, nullptr);
-  spin_until_left();
-  return nullptr;
-}
-
-void* read_in_thread(void* pipe_end) {
-  char byte;
-  for (;;) {
-    static_cast<void>(read(*static_cast<int*>(pipe_end), &byte, 1));
-  }
-}
-
-REGION void* read_until_cancelled(void* pipe_end) {
-  in_engine(__LINE__);
-  pthread_cleanup_push([](void*) { ++count; }, nullptr);
-  read_in_thread(pipe_end);
-  pthread_cleanup_pop(0);
-  return nullptr;
-}
-
-bool cancel_soon(pthread_t thread) {
-  usleep(5000);
-  void* result = nullptr;
-  return pthread_cancel(thread) == 0 && pthread_join(thread, &result) == 0 &&
-         result == PTHREAD_CANCELED;
-}
-
-}  // namespace
-
-HARD_CASE_OF(asynchronous_cancellation, "spin_until_left", "cancelled 3\n") {
-  int cancelled = 0;
-  for (int i = 0; i < 3; ++i) {
-    pthread_t thread;
-    pthread_create(&thread, nullptr, spin_in_thread, nullptr);
-    cancelled += cancel_soon(thread);
-  }
-  say("cancelled %d\n", cancelled);
-  return 0;
-}
-
-HARD_CASE_OF(cancellation_of_a_read, "read_until_cancelled", "cancelled 3, cleaned up 3\n") {
-  int ends[2];
-  if (pipe(ends) != 0) {
-    return 1;
-  }
-  int cancelled = 0;
-  for (int i = 0; i < 3; ++i) {
-    pthread_t thread;
-    pthread_create(&thread, nullptr, read_until_cancelled, &ends[0]);
-    cancelled += cancel_soon(thread);
-  }
-  say("cancelled %d, cleaned up %d\n", cancelled, count.load());
+  say("xmm3 became %llu\n", static_cast<unsigned long long>(got));
   return 0;
 }
 
@@ -722,42 +367,5 @@ HARD_CASE_OF(signals_in_many_threads, "add_up", "no wrong sum in 4 threads\n") {
     pthread_join(thread, nullptr);
   }
   say(wrong == 0 ? "no wrong sum in 4 threads\n" : "%d wrong sums\n", wrong.load());
-  return 0;
-}
-
-HARD_CASE(handler_forks, "the child said 7, the loop went on\n") {
-  static volatile int status;
-  handle(SIGALRM, [](int, siginfo_t*, void*) {
-    const pid_t child = fork();
-    if (child == 0) {
-      _exit(7);
-    }
-    int raw = 0;
-    while (waitpid(child, &raw, 0) == -1 && errno == EINTR) {
-    }
-    status = WEXITSTATUS(raw);
-  });
-  arm(2000);
-  while (status == 0) {
-  }
-  in_engine(__LINE__);
-  say("the child said %d, the loop went on\n", static_cast<int>(status));
-  return 0;
-}
-
-HARD_CASE(handler_changes_vector_registers, "xmm3 became 42\n") {
-  handle(SIGUSR1, [](int, siginfo_t*, void* context) {
-    auto* state = static_cast<ucontext_t*>(context)->uc_mcontext.fpregs;
-    const uint64_t value = 42;
-    memcpy(&state->_xmm[3], &value, sizeof value);
-  });
-  uint64_t got = 0;
-  const Sender sender(SIGUSR1);
-  asm volatile("pxor %%xmm3, %%xmm3\n 1: movq %%xmm3, %0\n test %0, %0\n jz 1b"
-               : "=r"(got)
-               :
-               : "xmm3", "cc");
-  in_engine(__LINE__);
-  say("xmm3 became %llu\n", static_cast<unsigned long long>(got));
   return 0;
 }
