@@ -276,6 +276,9 @@ bool undo(const ActionRecord& record, Unheld& unheld, Thread* owner) {
     }
     case Action::restore_umask:
       return succeeds(SYS_umask, a);
+    case Action::restore_gs_base:
+      asm volatile("wrgsbase %0" : : "r"(a));
+      return true;
 
     case Action::unlock_mutex:
       return unlock(native.mutex_unlock, a, unheld);

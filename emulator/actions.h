@@ -46,6 +46,7 @@ enum class Action : u32 {
   sigaction_rest,       // a: restorer, b: mask
   restore_altstack,     // a: ss_sp, b: ss_flags, c: ss_size
   restore_umask,        // a: the mask
+  restore_gs_base,      // a: the base
 
   // Locks, by the functions of the application's own libpthread
   unlock_mutex,   // a: the lock, taken inside the region

@@ -82,5 +82,10 @@ const Op* do_stack_changed(Thread&, const Op&);  // rsp was set to something
 // Executed by the processor.
 const Op* do_thunk(Thread&, const Op&);
 const Op* do_string(Thread&, const Op&);
+const Op* do_x87_image(Thread&, const Op&);  // stores what holds the last x87 instruction's address
+bool is_executed_by_processor(const Op& op);
+// After a fault in the log's read of what such an operation overwrites.
+const Op* run_unlogged(Thread&, const Op&);
+const Op* run_string_unlogged(Thread&, const Op&);
 
 }  // namespace selfheal::emulator

@@ -5,7 +5,8 @@
 //
 // A chunk either faults at its first iteration or not at all (but for other threads that unmap it),
 // so the log never holds more than was written; and a fault's partial state is the processor's own:
-// take_fault adds the iterations of the later chunks to its rcx.
+// take_fault adds the iterations of the later chunks to its rcx. Where a chunk's old bytes cannot
+// be read, its first iteration is left to the processor, which says what is wrong with it.
 #include <algorithm>
 
 #include "emulator/flags.h"
@@ -26,111 +27,106 @@ u64 elements_in_page(u64 address, u64 size, bool down) {
   return n == 0 ? 1 : n;
 }
 
-bool check(Thread& t, u64 address, Access access) {
-  if (address >= null_page_end) [[likely]] {
+// Where the instruction finds its operands now. With 32-bit addresses the upper halves of the
+// registers do not count.
+struct Operands {
+  u64 source;
+  u64 destination;
+  u64 count;
+};
+
+Operands operands_of(const Thread& t, const Op& op, u64 source_base) {
+  const auto narrow = [&op](u64 v) { return op.address32 ? static_cast<u32>(v) : v; };
+  return {source_base + narrow(t.guest.gpr[rsi]), narrow(t.guest.gpr[rdi]),
+          narrow(t.guest.gpr[rcx])};
+}
+
+// Runs `n` iterations; the registers say how far they got. What a register of 32 bits has in its
+// upper half until the first iteration is done is for the processor to decide.
+void run_iterations(Thread& t, const Op& op, u64 n, u64 count) {
+  if (op.thunk->repeats) {
+    machine_of(t).rep_rest = count - n;
+    t.guest.gpr[rcx] -= count - n;
+  }
+  run_thunk(*op.thunk);
+}
+
+bool log_chunk(Thread& t, const ThunkOp& thunk, u64 destination, u64 n, bool down) {
+  if (thunk.store != StoreKind::string) {
     return true;
   }
-  stop_with_fault(t, FaultKind::null_access, access, address);
-  return false;
+  const u64 bytes = n * thunk.size;
+  return log_range(t, down ? destination + thunk.size - bytes : destination, bytes);
 }
 
-// Reads an element as the processor would, for its fault.
-void touch(u64 address, u64 size) {
-  switch (size) {
-    case 1:
-      raw_load<u8>(address);
-      return;
-    case 2:
-      raw_load<u16>(address);
-      return;
-    case 4:
-      raw_load<u32>(address);
-      return;
-    default:
-      raw_load<u64>(address);
-  }
+u64 segment_base(Thread& t, const Op& op) {
+  return op.segment == Segment::none ? 0
+         : op.segment == Segment::fs ? machine_of(t).fs_base
+                                     : gs_base();
 }
 
-bool check_operands(Thread& t, const ThunkOp& thunk, u64 source) {
-  const u64 destination = t.guest.gpr[rdi];
-  if (thunk.compares) {  // cmps looks at its second operand first
-    return (!thunk.uses_destination || check(t, destination, Access::read)) &&
-           (!thunk.reads_source || check(t, source, Access::read));
-  }
-  return (!thunk.reads_source || check(t, source, Access::read)) &&
-         (!thunk.uses_destination || check(t, destination, Access::write));
+bool is_down(const Thread& t) {
+  return (t.guest.rflags & flag_df) != 0;
 }
 
-// One chunk of `n` of `count` iterations. Registers move only once the processor runs it.
-bool run_chunk(Thread& t, const Op& op, u64 n, u64 count, u64 source_base, bool down) {
+// Is there more to do after a chunk? Its own counter says whether it was stopped by a comparison.
+bool goes_on(Thread& t, const Op& op) {
+  const ThunkOp& thunk = *op.thunk;
+  const u64 rest = machine_of(t).rep_rest;
+  const u64 left = op.address32 ? get<u32>(t, rcx * 8) : t.guest.gpr[rcx];
+  t.guest.gpr[rcx] += rest;
+  const bool equal = (t.guest.rflags & flag_zf) != 0;
+  return rest != 0 && (!thunk.compares || (left == 0 && equal == thunk.repeats_while_equal));
+}
+
+const Op* repeat(Thread& t, const Op& op) {
   Machine& m = machine_of(t);
   const ThunkOp& thunk = *op.thunk;
-  const u64 source = source_base + t.guest.gpr[rsi];
-  if (!check_operands(t, thunk, source)) {
-    return false;
-  }
-  if (thunk.store == StoreKind::string) {
+  const bool down = is_down(t);
+  const u64 source_base = segment_base(t, op);
+  do {
+    const Operands o = operands_of(t, op, source_base);
+    u64 n = o.count;
+    if (thunk.uses_destination) {
+      n = std::min(n, elements_in_page(o.destination, thunk.size, down));
+    }
     if (thunk.reads_source) {
-      // The source's fault comes before the destination's, so also before that of the log.
-      touch(source, thunk.size);
+      n = std::min(n, elements_in_page(o.source, thunk.size, down));
     }
-    const u64 bytes = n * thunk.size;
-    const u64 destination = t.guest.gpr[rdi];
-    if (down) {
-      load_for_update<u8>(t, destination);  // where a fault is told: the chunk's last bytes
+    if (!log_chunk(t, thunk, o.destination, n, down)) {
+      return nullptr;
     }
-    if (!log_range(t, down ? destination + thunk.size - bytes : destination, bytes)) {
-      return false;
+    run_iterations(t, op, n, o.count);
+    if (!goes_on(t, op)) {
+      return &op + 1;
     }
-  }
-  if (thunk.repeats) {
-    m.rep_rest = count - n;
-    t.guest.gpr[rcx] = n;
-  }
-  run_thunk(thunk);
-  return true;
+  } while (++m.instructions <= m.budget || pause(t, op.rip));
+  return nullptr;
 }
 
 }  // namespace
 
 const Op* do_string(Thread& t, const Op& op) {
-  Machine& m = machine_of(t);
-  const ThunkOp& thunk = *op.thunk;
-  const bool down = (t.guest.rflags & flag_df) != 0;
-  const u64 source_base = op.segment == Segment::none ? 0
-                          : op.segment == Segment::fs ? m.fs_base
-                                                      : gs_base();
-  m.rep_rest = 0;
-  if (!thunk.repeats) {
-    return run_chunk(t, op, 1, 1, source_base, down) ? &op + 1 : nullptr;
+  machine_of(t).rep_rest = 0;
+  if (op.thunk->repeats) {
+    return repeat(t, op);
   }
-  for (;;) {
-    const u64 count = t.guest.gpr[rcx];
-    if (count == 0) {
-      return &op + 1;
-    }
-    u64 n = count;
-    if (thunk.uses_destination) {
-      n = std::min(n, elements_in_page(t.guest.gpr[rdi], thunk.size, down));
-    }
-    if (thunk.reads_source) {
-      n = std::min(n, elements_in_page(source_base + t.guest.gpr[rsi], thunk.size, down));
-    }
-    if (!run_chunk(t, op, n, count, source_base, down)) {
-      return nullptr;
-    }
-    const bool ended_early = t.guest.gpr[rcx] != 0;
-    t.guest.gpr[rcx] += m.rep_rest;
-    if (thunk.compares) {
-      const bool equal = (t.guest.rflags & flag_zf) != 0;
-      if (ended_early || equal != thunk.repeats_while_equal) {
-        return &op + 1;
-      }
-    }
-    if (t.guest.gpr[rcx] != 0 && ++m.instructions > m.budget && !pause(t, op.rip)) [[unlikely]] {
-      return nullptr;
-    }
+  const Operands o = operands_of(t, op, 0);
+  if (!log_chunk(t, *op.thunk, o.destination, 1, is_down(t))) {
+    return nullptr;
   }
+  run_thunk(*op.thunk);
+  return &op + 1;
+}
+
+const Op* run_string_unlogged(Thread& t, const Op& op) {
+  if (!op.thunk->repeats) {
+    run_thunk(*op.thunk);
+    return &op + 1;
+  }
+  const Operands o = operands_of(t, op, 0);
+  run_iterations(t, op, 1, o.count);
+  return goes_on(t, op) ? repeat(t, op) : &op + 1;
 }
 
 }  // namespace selfheal::emulator

@@ -1,4 +1,9 @@
 // Instructions executed by the processor itself.
+//
+// All their faults are the processor's own, raised by the very instruction: none is foreseen, as
+// only the processor knows which of several it would raise. So when the undo log's read of the old
+// bytes faults, that is no verdict yet. take_fault notes it, and the instruction is executed
+// without them: memory that cannot be read cannot be written either, so it faults in its own way.
 #include "emulator/handlers.h"
 #include "emulator/machine.h"
 #include "emulator/thunk.h"
@@ -7,21 +12,22 @@ namespace selfheal::emulator {
 
 const Op* do_thunk(Thread& t, const Op& op) {
   const ThunkOp& thunk = *op.thunk;
-  if (thunk.alignment != 0 && (effective(t, op) & (thunk.alignment - 1U)) != 0) {
-    run_thunk(thunk);  // raises #GP
-    return &op + 1;
-  }
-  if (thunk.checked) {
-    const u64 address = effective(t, op);
-    if (address < null_page_end) [[unlikely]] {
-      return stop_with_fault(t, FaultKind::null_access, thunk.writes ? Access::write : Access::read,
-                             address);
-    }
-  }
   if (thunk.store != StoreKind::none && !log_stores(t, op)) {
     return nullptr;
   }
   run_thunk(thunk);
+  return &op + 1;
+}
+
+bool is_executed_by_processor(const Op& op) {
+  return op.handler == do_thunk || op.handler == do_string || op.handler == do_x87_image;
+}
+
+const Op* run_unlogged(Thread& t, const Op& op) {
+  if (op.handler == do_string) {
+    return run_string_unlogged(t, op);
+  }
+  run_thunk(*op.thunk);
   return &op + 1;
 }
 

@@ -42,6 +42,16 @@ const ZydisDecodedOperand* Instruction::memory() const {
   return nullptr;
 }
 
+// Of several, the last one counts; those of segments without a base do not.
+static Segment segment_prefix(const Instruction& in) {
+  Segment segment = Segment::none;
+  for (unsigned i = 0; i < in.info.raw.prefix_count; ++i) {
+    const u8 prefix = in.info.raw.prefixes[i].value;
+    segment = prefix == 0x64 ? Segment::fs : prefix == 0x65 ? Segment::gs : segment;
+  }
+  return segment;
+}
+
 void set_address(Op& op, const Instruction& in) {
   op.base = no_register;
   op.index = no_register;
@@ -50,6 +60,9 @@ void set_address(Op& op, const Instruction& in) {
     op.segment = Segment::fs;
   } else if (in.has(ZYDIS_ATTRIB_HAS_SEGMENT_GS)) {
     op.segment = Segment::gs;
+  }
+  if (in.info.mnemonic == ZYDIS_MNEMONIC_CLZERO) {
+    op.segment = segment_prefix(in);  // Zydis knows no memory operand of it, and so no segment
   }
   for (unsigned i = 0; i < in.info.operand_count; ++i) {
     if (in.operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY) {

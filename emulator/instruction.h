@@ -48,11 +48,21 @@ struct Translated {
   Handler after = nullptr;   // a pseudo-operation to put behind it
 };
 
+Handler pick_branch(Op& op, const Instruction& in, Translated& result);
+// A pseudo-operation for behind an instruction that writes rsp; nullptr: none is needed.
+Handler after_stack_write(const Instruction& in);
+
 // Picks a C++ handler. False: there is none.
 bool translate(Op& op, const Instruction& in, Translated& result);
 
 // Makes a thunk. Leaves do_unsupported in the op where it cannot be; false when memory is full.
 bool translate_thunk(Op& op, const Instruction& in);
+
+// Why the processor must not execute it for us; nullptr: it may.
+const char* refusal(const Instruction& in);
+
+// Notes what it stores. False: there is a store that is not known here.
+bool find_store(ThunkOp& thunk, const Instruction& in);
 
 void make_unsupported(Op& op, const char* reason);
 

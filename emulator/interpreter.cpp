@@ -23,17 +23,27 @@ constinit Config the_config{};
 constinit bool is_started = false;
 constinit ForkMark fork_mark;
 
-void interpret(Thread* thread) {
-  Thread& t = *thread;
+void walk(Thread& t, const Op* op) {
   Machine& m = machine_of(t);
-  // An operation that is none: the first block is entered like any other.
-  const Op start{};
-  const_cast<u64&>(start.rip) = t.guest.rip;
-  const Op* op = go_to(t, start, t.guest.rip);
   while (op != nullptr) {
     m.op = op;
     op = op->handler(t, *op);
   }
+}
+
+void interpret(Thread* thread) {
+  Thread& t = *thread;
+  // An operation that is none: the first block is entered like any other.
+  const Op start{};
+  const_cast<u64&>(start.rip) = t.guest.rip;
+  walk(t, go_to(t, start, t.guest.rip));
+}
+
+void go_on_unlogged(Thread* thread) {
+  Thread& t = *thread;
+  Machine& m = machine_of(t);
+  m.unlogged = false;
+  walk(t, run_unlogged(t, *m.op));
 }
 
 }  // namespace
@@ -151,13 +161,16 @@ Outcome go_on(Thread& t) {
   Machine& m = machine_of(t);
   const Op entry{};
   m.op = &entry;
-  m.saving = m.fetching = m.decoding = false;
+  m.saving = m.unlogged = m.fetching = m.decoding = false;
   m.stop = Stop::left;
   m.reason = nullptr;
   set_checkpoint(t);
   t.escaped = false;
   t.state = ThreadState::running;
   selfheal_call_with_escape(&t.escape, interpret, &t);
+  while (m.unlogged) {
+    selfheal_call_with_escape(&t.escape, go_on_unlogged, &t);
+  }
   t.state = ThreadState::busy;
   if (m.decoding) {  // left in the middle: reading the code bytes faulted
     abandon_decoding(m);

@@ -25,6 +25,7 @@ struct Machine {
   u64 elide_top;     // stores in [rsp - 128, elide_top) are to own frames; 0: none are
   u64 stack_floor;   // lowest rsp that ordinary instructions brought about
   bool saving;       // the undo log reads old bytes: a fault now is the guest's store
+  bool unlogged;     // those of an instruction that the processor executes cannot be read
   bool fetching;     // code bytes are being read
   bool decoding;     // the vector registers are in vector_area, the block lock is ours
   bool other_stack;  // rsp points elsewhere than the stack of entry

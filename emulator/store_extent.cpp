@@ -1,6 +1,7 @@
 // The bytes an instruction is about to store, by kind, under its mask. Logged before it executes.
 #include <cpuid.h>
 
+#include "emulator/actions.h"
 #include "emulator/generated_code.h"
 #include "emulator/machine.h"
 #include "emulator/thunk.h"
@@ -91,24 +92,49 @@ struct XsaveComponent {
 };
 constexpr unsigned component_count = 63;
 constinit XsaveComponent components[component_count] = {};
+constinit bool tells_use = false;
 
-// Legacy area and header, then the requested components (SDM vol. 1, 13.4). More may be kept than
-// is written (components in their initial state are left out): that does no harm.
-u64 xsave_size(u64 requested, bool compact) {
-  u64 end = 576;
-  requested &= enabled_components();
+// Which components differ from their initial state; all, where the processor does not tell.
+u64 components_in_use() {
+  if (!tells_use) {
+    return ~u64{0};
+  }
+  u32 low;
+  u32 high;
+  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(1));
+  return (static_cast<u64>(high) << 32) | low;
+}
+
+// The legacy area's pieces, and the header's written part (SDM vol. 1, 13.5.1, 13.7, 13.10).
+bool log_legacy_pieces(Thread& t, u64 area, u64 saved, u64 requested, bool compact) {
+  const bool x87 = is_set(saved, 0);
+  const bool sse = is_set(saved, 1);
+  const bool control = (requested & 6) != 0;  // MXCSR and its mask
+  return (!x87 || (log_range(t, area, 24) && log_range(t, area + 32, 128))) &&
+         (!control || log_range(t, area + 24, 8)) && (!sse || log_range(t, area + 160, 256)) &&
+         log_range(t, area + 512, compact ? 16 : 8);
+}
+
+bool log_xsave(Thread& t, u64 area, u64 mask, StoreKind kind) {
+  const bool compact = kind == StoreKind::xsave_compact;
+  const u64 requested = mask & enabled_components();
+  const u64 saved = kind == StoreKind::xsave ? requested : requested & components_in_use();
+  if (!log_legacy_pieces(t, area, saved, requested, compact)) {
+    return false;
+  }
+  u64 end = 576;  // of the compact format so far
   for (unsigned i = 2; i < component_count; ++i) {
     if (!is_set(requested, i)) {
       continue;
     }
     const XsaveComponent& c = components[i];
-    if (compact) {
-      end = (c.aligned ? (end + 63) & ~u64{63} : end) + c.size;
-    } else if (u64{c.offset} + c.size > end) {
-      end = u64{c.offset} + c.size;
+    const u64 at = !compact ? c.offset : c.aligned ? (end + 63) & ~u64{63} : end;
+    end = at + c.size;
+    if (is_set(saved, i) && !log_range(t, area + at, c.size)) {
+      return false;
     }
   }
-  return end;
+  return true;
 }
 
 u64 cache_line_of(Thread& t, const Op& op) {
@@ -119,13 +145,19 @@ u64 cache_line_of(Thread& t, const Op& op) {
 }  // namespace
 
 void start_store_extents() {
+  u32 abilities;
+  u32 b;
+  u32 c;
+  u32 d;
+  constexpr u32 xgetbv_of_use = 4;
+  tells_use =
+      __get_cpuid_count(0xd, 1, &abilities, &b, &c, &d) != 0 && (abilities & xgetbv_of_use) != 0;
   const u64 enabled = enabled_components();
   for (unsigned i = 2; i < component_count; ++i) {
     if (!is_set(enabled, i)) {
       continue;
     }
     u32 properties;
-    u32 d;
     __cpuid_count(0xd, i, components[i].size, components[i].offset, properties, d);
     components[i].aligned = (properties & 2) != 0;
   }
@@ -165,11 +197,19 @@ bool log_stores(Thread& t, const Op& op) {
     case StoreKind::cache_line:
       return log_range(t, cache_line_of(t, op), 64);
     case StoreKind::xsave:
+    case StoreKind::xsave_used:
     case StoreKind::xsave_compact:
-      return log_range(
-          t, effective(t, op),
-          xsave_size(get<u32>(t, rax * 8) | static_cast<u64>(get<u32>(t, rdx * 8)) << 32,
-                     thunk.store == StoreKind::xsave_compact));
+      return log_xsave(t, effective(t, op),
+                       get<u32>(t, rax * 8) | static_cast<u64>(get<u32>(t, rdx * 8)) << 32,
+                       thunk.store);
+    case StoreKind::push:
+      return log_range(t, t.guest.gpr[rsp] - thunk.size, thunk.size);
+    case StoreKind::gs_base:
+      if (!t.log.action(Action::restore_gs_base, gs_base())) {
+        stop_here(t, Stop::log_full);
+        return false;
+      }
+      return true;
     case StoreKind::enter: {
       const u64 bytes = 8 * (u64{thunk.size} + 1);
       return log_range(t, t.guest.gpr[rsp] - bytes, bytes);

@@ -90,18 +90,6 @@ void keep_progress(Thread& t, const ThunkOp& thunk, const ucontext_t& c) {
   }
 }
 
-// Some masked stores' faults name the whole operand, not the first byte that is stored.
-void set_masked_address(Thread& t, const Op& op) {
-  const StoreKind kind = op.thunk->store;
-  if (kind != StoreKind::at_rdi && !op.thunk->names_operand) {
-    return;
-  }
-  const u64 operand = kind == StoreKind::at_rdi ? t.guest.gpr[rdi] : effective(t, op);
-  if (page_down(operand) == page_down(t.fault.address)) {
-    t.fault.address = operand;
-  }
-}
-
 void set_reg(ucontext_t& c, int index, u64 value) {
   c.uc_mcontext.gregs[index] = static_cast<greg_t>(value);
 }
@@ -121,9 +109,8 @@ bool take_fault(int signal, const siginfo_t& info, ucontext_t& c) {
   if (m.op != nullptr && !m.decoding) {
     if (m.op->handler == do_string && in_generated_code(reg(c, REG_RIP))) {
       keep_progress(t, *m.op->thunk, c);
-    } else if (m.saving && m.op->handler == do_thunk) {
-      set_masked_address(t, *m.op);
     }
+    m.unlogged = m.saving && is_executed_by_processor(*m.op);
     if ((t.fault.trap == trap_stack || t.fault.trap == trap_protection) &&
         !in_generated_code(reg(c, REG_RIP))) {
       set_segment_trap(t, *m.op);

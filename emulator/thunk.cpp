@@ -47,7 +47,41 @@ void rebase(u8* code, const ThunkPlan& plan, u8 spare) {
   }
 }
 
+// Two of these before an x87 instruction hold eight bytes for original_of, without effect.
+constexpr u8 wide_nop[4] = {0x0f, 0x1f, 0x84, 0x00};  // nop disp32(%rax,%rax)
+constexpr unsigned marks_size = 16;
+
+void emit_mark(Emitter& e, u32 value) {
+  for (const u8 b : wide_nop) {
+    e.byte(b);
+  }
+  e.dword(value);
+}
+
+bool read_mark(u64 at, u32& value) {
+  for (unsigned i = 0; i < sizeof wide_nop; ++i) {
+    if (*pointer_to<const u8>(at + i) != wide_nop[i]) {
+      return false;
+    }
+  }
+  value = *pointer_to<const u32>(at + sizeof wide_nop);
+  return true;
+}
+
 }  // namespace
+
+bool original_of(u64 x87_rip, X87Instruction& original) {
+  const u64 marks = x87_rip - marks_size;
+  u32 low;
+  u32 high;
+  if (!in_generated_code(x87_rip) || !in_generated_code(marks) || !read_mark(marks, low) ||
+      !read_mark(marks + marks_size / 2, high)) {
+    return false;
+  }
+  original.rip = static_cast<u64>(high & 0xffff) << 32 | low;
+  original.opcode = static_cast<u16>(high >> 16);
+  return true;
+}
 
 u64 make_thunk(const ThunkPlan& plan) {
   u8 buffer[320];
@@ -89,6 +123,10 @@ u64 make_thunk(const ThunkPlan& plan) {
   }
   if (plan.modrm_offset >= 0) {
     rebase(code, plan, spare);
+  }
+  if (plan.x87_rip != 0) {
+    emit_mark(e, static_cast<u32>(plan.x87_rip));
+    emit_mark(e, static_cast<u32>(plan.x87_rip >> 32) | static_cast<u32>(plan.x87_opcode) << 16);
   }
   for (unsigned i = 0; i < plan.size; ++i) {
     e.byte(code[i]);

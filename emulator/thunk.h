@@ -27,26 +27,35 @@ enum class StoreKind : u8 {
   at_rdi,  // bytes at rdi under the top bits of vector (size 16) or MMX (size 8) register `mask`
   direct,  // 64 bytes at the address in register `index`
   cache_line,  // the 64 bytes around the address in rax
-  xsave,       // by the requested components, in the standard format
+  xsave,       // the requested components, in the standard format
+  xsave_used,  // of them, those that are not in their initial state
   xsave_compact,
-  enter,  // `size`: the nesting level
+  enter,    // `size`: the nesting level
+  push,     // `size` bytes below rsp
+  gs_base,  // no memory at all
+};
+
+// Images of x87 state in memory, by where they have the last instruction's address (x87_image.cpp).
+enum class X87Image : u8 {
+  none,
+  environment_16,  // fnstenv, fnsave with an operand-size prefix
+  environment_32,
+  extended_32,  // fxsave, xsave
+  extended_64,  // fxsave64, xsave64
 };
 
 struct ThunkOp {
   u64 code;  // address of the thunk
   StoreKind store;
-  bool checked;        // the operand is accessed as a whole: below 64 KiB is a fault
-  bool names_operand;  // masked: a fault tells the operand, not the first lane that is stored
-  bool writes;         // its access is (also) a write
-  u8 mask;             // register number
-  u8 index;            // scattered: vector register of indices; direct: offset of the register
-  u8 index_size;       // scattered: 4 or 8
-  bool repeats;        // string instructions
+  X87Image image;
+  u8 mask;        // register number
+  u8 index;       // scattered: vector register of indices; direct: offset of the register
+  u8 index_size;  // scattered: 4 or 8
+  bool repeats;   // string instructions
   bool compares;
   bool repeats_while_equal;
   bool reads_source;
   bool uses_destination;
-  u8 alignment;  // of the operand, in bytes, where a misaligned one is #GP; 0: any
   u16 lanes;
   u32 size;
 };
@@ -67,10 +76,20 @@ struct ThunkPlan {
   bool flags_used;
   bool flags_written;
   bool all_flags;   // DF matters, and is not ours between instructions
+  u64 x87_rip;      // of an x87 instruction: what its images shall say; 0: it is none
+  u16 x87_opcode;   // likewise
   i8 modrm_offset;  // of an operand relative to rip; -1: none
   u8 displacement_offset;
   u64 relative_address;  // its absolute address
 };
+
+// What the guest's x87 state says of its last instruction, in the guest's terms: of a thunk's copy,
+// where the original is. False: it is no copy of ours.
+struct X87Instruction {
+  u64 rip;
+  u16 opcode;
+};
+bool original_of(u64 x87_rip, X87Instruction& original);
 
 // Emits it into the generated code. 0: no room. Callers hold the block lock.
 u64 make_thunk(const ThunkPlan& plan);
