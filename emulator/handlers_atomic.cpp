@@ -132,7 +132,9 @@ void keep_pair(Thread& t, u64 address, u64 low, u64 high, u64 new_low, u64 new_h
 template <typename T>
 const Op* compare_exchange_pair(Thread& t, const Op& op) {
   const u64 address = effective(t, op);
-  if (!atomic_target(t, address)) {
+  // A misaligned pair of quadwords is #GP, wherever it lies.
+  const bool misaligned = sizeof(T) == 8 && (address & 15) != 0;
+  if (!misaligned && !atomic_target(t, address)) {
     return nullptr;
   }
   const T low = get<T>(t, rax * 8);

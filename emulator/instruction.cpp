@@ -64,16 +64,15 @@ void set_address(Op& op, const Instruction& in) {
   if (in.info.mnemonic == ZYDIS_MNEMONIC_CLZERO) {
     op.segment = segment_prefix(in);  // Zydis knows no memory operand of it, and so no segment
   }
-  for (unsigned i = 0; i < in.info.operand_count; ++i) {
-    if (in.operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY) {
-      op.stack_segment = in.operands[i].mem.segment == ZYDIS_REGISTER_SS;
-      break;
-    }
+  for (unsigned i = in.info.operand_count_visible; i < in.info.operand_count; ++i) {
+    op.uses_stack = op.uses_stack || (in.operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+                                      in.operands[i].mem.segment == ZYDIS_REGISTER_SS);
   }
   const ZydisDecodedOperand* m = in.memory();
   if (m == nullptr) {
     return;
   }
+  op.stack_segment = m->mem.segment == ZYDIS_REGISTER_SS;
   op.displacement = m->mem.disp.has_displacement ? static_cast<u64>(m->mem.disp.value) : 0;
   if (m->mem.base == ZYDIS_REGISTER_RIP || m->mem.base == ZYDIS_REGISTER_EIP) {
     op.displacement += in.next_rip();

@@ -43,8 +43,8 @@ struct Op {
   u8 scale;  // a shift
   Segment segment;
   bool address32;
-  bool stack_segment;  // its memory is addressed through SS: rsp or rbp as base, or push and the
-                       // like
+  bool stack_segment;  // its operand in memory is addressed through SS: rsp or rbp as base
+  bool uses_stack;     // it pushes or pops
 
   u64 next_rip() const { return rip + length; }
 };

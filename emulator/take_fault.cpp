@@ -65,12 +65,30 @@ void fill_fault(Thread& t, int signal, const siginfo_t& info, const ucontext_t& 
   }
 }
 
-// An address that is not canonical is #SS when addressed through rsp or rbp, #GP otherwise (SDM
-// vol. 1, 3.3.7.1). A handler's own instruction may have used another base than the guest's.
+bool is_canonical(u64 address) {
+  return address + user_end < 2 * user_end && address + 8 + user_end < 2 * user_end;
+}
+
+// Did an address through SS fault? With an operand and the stack both in play, the one that is not
+// canonical; push and call look at their operand first, pop at the stack.
+bool through_stack(Thread& t, const Op& op) {
+  const bool operand = op.base != no_register || op.index != no_register || op.displacement != 0;
+  if (!op.uses_stack || !operand) {
+    return op.uses_stack || op.stack_segment;
+  }
+  const bool pops = op.handler == pop_handler(Form::m, 8) || op.handler == pop_handler(Form::m, 2);
+  if (pops ? !is_canonical(t.guest.gpr[rsp]) : is_canonical(effective(t, op))) {
+    return true;
+  }
+  return op.stack_segment;
+}
+
+// An address that is not canonical is #SS when addressed through SS, #GP otherwise (SDM vol. 1,
+// 3.3.7.1). A handler's own instruction may have used another base than the guest's.
 void set_segment_trap(Thread& t, const Op& op) {
   const bool misaligned =
       op.handler == compare_exchange_pair_handler(8) && (effective(t, op) & 15) != 0;
-  const bool stack = op.stack_segment && !misaligned;
+  const bool stack = through_stack(t, op) && !misaligned;
   Fault& f = t.fault;
   f.trap = stack ? trap_stack : trap_protection;
   f.signal = stack ? SIGBUS : SIGSEGV;

@@ -10,6 +10,7 @@
 // contexts by their own code, too. Operand pointers (FDP) are the guest's anyway. What stays
 // different is the register itself: a debugger, or a handler of a native #MF after the region was
 // left, sees the thunk.
+#include "emulator/generated_code.h"
 #include "emulator/handlers.h"
 #include "emulator/machine.h"
 #include "emulator/thunk.h"
@@ -39,18 +40,27 @@ constexpr Layout layout_of(X87Image image) {
 
 constexpr u16 opcode_bits = 0x7ff;
 
-struct Live {
-  u64 rip;
-  u16 opcode;
-};
+// FIP's lower half, for an image that has only a quarter of it. fnstenv masks all exceptions, which
+// fldcw takes back.
+u32 live_pointer() {
+  u8 environment[28];
+  asm volatile("fnstenv %0\n\tfldcw %0" : "=m"(environment));
+  u32 rip;
+  __builtin_memcpy(&rip, environment + 12, sizeof rip);
+  return rip;
+}
 
-Live live_pointers() {
-  alignas(16) u8 area[512];
-  asm volatile("fxsave64 %0" : "=m"(area));
-  Live live;
-  __builtin_memcpy(&live.opcode, area + 6, 2);
-  __builtin_memcpy(&live.rip, area + 8, 8);
-  return live;
+// The whole of it, if it is the lower half of an address in generated code, which is smaller than
+// 4 GiB.
+u64 widen(u64 rip, u64 in_code) {
+  if (rip >> 32 != 0) {
+    return rip;
+  }
+  const u64 candidate = (in_code & ~u64{0xffff'ffff}) | rip;
+  const u64 distance = u64{1} << 32;
+  return in_generated_code(candidate)              ? candidate
+         : in_generated_code(candidate + distance) ? candidate + distance
+                                                   : candidate - distance;
 }
 
 u64 load_field(u64 address, unsigned size) {
@@ -69,30 +79,40 @@ void store_field(u64 address, unsigned size, u64 value) {
   }
 }
 
-// The image may not hold the x87 state at all (a mask, or nothing changed): then it does not name
-// the thunk either.
-void correct(u64 image, X87Image kind, const Live& live, const X87Instruction& original) {
+// Does this instruction store the x87 state at all? If so, and there is nothing new in it, the
+// image has been corrected before.
+bool has_x87_state(const Thread& t, const ThunkOp& thunk) {
+  const bool masked = thunk.store != StoreKind::fixed;  // the xsave family
+  return !masked || (t.guest.gpr[rax] & 1) != 0;
+}
+
+void correct(u64 image, X87Image kind, const X87Instruction& original) {
   const Layout at = layout_of(kind);
-  const u64 mask = at.rip_size == 8 ? ~u64{0} : (u64{1} << (at.rip_size * 8)) - 1;
-  if (load_field(image + at.rip, at.rip_size) != (live.rip & mask)) {
-    return;
-  }
   store_field(image + at.rip, at.rip_size, original.rip);
-  if (at.opcode != 0 && live.opcode != 0) {
-    const u16 rest = raw_load<u16>(image + at.opcode) & static_cast<u16>(~opcode_bits);
-    raw_store<u16>(image + at.opcode, static_cast<u16>(rest | original.opcode));
+  const u16 opcode = at.opcode != 0 ? raw_load<u16>(image + at.opcode) : u16{0};
+  if ((opcode & opcode_bits) != 0) {
+    raw_store<u16>(image + at.opcode, static_cast<u16>((opcode & ~opcode_bits) | original.opcode));
   }
 }
 
 }  // namespace
 
 const Op* do_x87_image(Thread& t, const Op& op) {
-  const Live live = live_pointers();  // fnsave clears them
-  X87Instruction original;
+  const ThunkOp& thunk = *op.thunk;
   const u64 image = effective(t, op);
+  const bool quarter = thunk.image == X87Image::environment_16;
+  u64 rip = quarter ? live_pointer() : 0;  // fnsave clears it
   const Op* next = do_thunk(t, op);
-  if (next != nullptr && original_of(live.rip, original)) {
-    correct(image, op.thunk->image, live, original);
+  if (next == nullptr || !has_x87_state(t, thunk)) {
+    return next;
+  }
+  if (!quarter) {
+    const Layout at = layout_of(thunk.image);
+    rip = load_field(image + at.rip, at.rip_size);
+  }
+  X87Instruction original;
+  if (original_of(widen(rip, thunk.code), original)) {
+    correct(image, thunk.image, original);
   }
   return next;
 }

@@ -10,11 +10,21 @@ extern "C" {
 extern char __executable_start;
 extern char etext;
 void selfheal_test_run();
+void selfheal_test_on_signal(int, siginfo_t*, void*);
+void selfheal_test_handle(int, siginfo_t*, void*);
 selfheal::u64 selfheal_test_enter_address = 0;
 }
 
+// A signal handler inherits AC from what it interrupts; ours is compiled code, which is not careful
+// about alignment.
 asm(R"(
   .text
+  .type selfheal_test_on_signal, @function
+selfheal_test_on_signal:
+  pushfq
+  andl $~0x40000, (%rsp)
+  popfq
+  jmp selfheal_test_handle
   .globl selfheal_test_entry
   .type selfheal_test_entry, @function
 selfheal_test_entry:
@@ -56,7 +66,11 @@ CodeKind code_kind(u64 address) {
   return kind != CodeKind::none ? kind : in_modules(address);
 }
 
-void handle(int signal, siginfo_t* info, void* context) {
+}  // namespace
+
+void (*on_native_fault)(int, siginfo_t*, void*) = nullptr;
+
+extern "C" void selfheal_test_handle(int signal, siginfo_t* info, void* context) {
   if (take_fault(signal, *info, *static_cast<ucontext_t*>(context))) {
     return;
   }
@@ -69,10 +83,6 @@ void handle(int signal, siginfo_t* info, void* context) {
                static_cast<unsigned long long>(c.uc_mcontext.gregs[REG_RIP]));
   std::_Exit(3);
 }
-
-}  // namespace
-
-void (*on_native_fault)(int, siginfo_t*, void*) = nullptr;
 
 void set_code_kind(CodeKind (*kind)(u64)) {
   kind_override = kind;
@@ -104,7 +114,7 @@ void start(u64 budget) {
   stack.ss_size = sizeof alternate;
   sigaltstack(&stack, nullptr);
   struct sigaction action {};
-  action.sa_sigaction = handle;
+  action.sa_sigaction = selfheal_test_on_signal;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
   for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) {
     sigaction(signal, &action, nullptr);

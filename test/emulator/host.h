@@ -21,7 +21,8 @@ struct Session {
   RollbackResult undone;
   Registers guest;  // when it ended
   Fault fault;
-  u64 vectors;  // address of an XSAVE area to fill when it ended with a fault, or 0
+  void (*body)(Thread&);  // instead of all the rest: what runs on the engine's stack
+  u64 vectors;            // address of an XSAVE area to fill when it ended with a fault, or 0
   // Copied when the activation has ended, before anything is rolled back.
   struct Snapshot {
     u64 from, to, size;

@@ -10,6 +10,10 @@ extern "C" void selfheal_test_run();
 
 void selfheal_test_run() {
   Thread& t = this_thread;
+  if (session.body != nullptr) {
+    session.body(t);
+    return;
+  }
   const u64 sp = t.guest.gpr[rsp];
   t.guest.rip = session.target;
   t.entry_sp = sp;

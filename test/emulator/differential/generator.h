@@ -1,32 +1,57 @@
-// Random instructions and states, from a seed.
+// Random snippets and the states they run from, from a seed.
+//
+//   encodings.cpp   one instruction, drawn by opcode map: legacy, VEX, EVEX; hand-written ones
+//   topics.cpp      what a uniform draw hits too rarely: stack, strings, state images, branches
+//   aim.cpp         registers and memory such that operands lie in the arena, at its borders
 #pragma once
 
-#include <vector>
-
-#include "test/emulator/differential/machine_state.h"
+#include "test/emulator/differential/code.h"
+#include "test/emulator/differential/harness.h"
+#include "test/emulator/differential/random.h"
 
 namespace selfheal::differential {
 
 class Generator {
  public:
-  explicit Generator(u64 seed) : state_(seed * 2 + 1) {}
+  explicit Generator(u64 seed) : random_(seed) {}
 
-  u64 next();
-  u64 below(u64 n) { return next() % n; }
-  bool one_in(u64 n) { return below(n) == 0; }
+  // A snippet that will stand at `at`.
+  struct Drawn {
+    Code code;
+    Volatile ignored;
+    bool moves_stack = false;
+  };
+  Drawn snippet(u64 at);
+  // The same for code that is given.
+  static Drawn describe(Code code);
 
-  // An instruction that may run in user mode, as bytes; all encodings and opcode maps are drawn
-  // alike. `at` is where it will stand: operands relative to rip are aimed at the data.
-  std::vector<u8> instruction(u64 at);
-  void fill(State& state);
-  void fill(std::array<u8, data_size>& data);
+  void fill(Image& memory);
+  // A state to run `code` from; may put something into memory for it.
+  void fill(State& state, Image& memory, const Code& code);
 
  private:
-  std::vector<u8> draw(u64 at);
-  void operands(std::vector<u8>& code, u64 at);
-  u64 value();
+  friend class Aim;
 
-  u64 state_;
+  // encodings.cpp
+  Code draw();
+  Code hand_written();
+  Code raw_bytes();
+  void operands(Code& code);
+  // An instruction that may run at `at`; alone: nothing else will be in the snippet.
+  Code instruction(u64 at, bool alone);
+  bool suits(Code& code, u64 at, bool alone);
+
+  // topics.cpp
+  Code stack();
+  Code string();
+  Code state_image();
+  Code block(u64 at);
+
+  u64 data_address();
+  u64 value();
+  void fill_vectors(State& state);
+
+  Random random_;
 };
 
 }  // namespace selfheal::differential

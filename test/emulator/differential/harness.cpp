@@ -1,18 +1,21 @@
 #include "test/emulator/differential/harness.h"
 
-#include <Zydis/Zydis.h>
+#include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <sys/mman.h>
+#include <cstring>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/time.h>
 
+#include "emulator/thunk.h"
+#include "test/emulator/differential/disassemble.h"
 #include "test/emulator/host.h"
 
 extern "C" {
-extern selfheal::u64 guest_state[];
-extern selfheal::u8 guest_xsave_area[];
-extern selfheal::u64 guest_saved_sp;
-void guest_run_snippet();
-void guest_done();
+void differential_run_native(selfheal::differential::State*);
+void differential_native_done();
 }
 
 namespace selfheal::differential {
@@ -21,210 +24,315 @@ namespace {
 using emulator::Stop;
 namespace host = emulator::host;
 
-constexpr u64 code_base = data_base - (512U << 20);
-constexpr u64 code_size = 256U << 20;
-constexpr u64 guest_stack_gap = 8192;
+constexpr u64 budget = 20000;  // of instructions; snippets with loops may have no end
 
-alignas(64) u8 vectors[4096];
 FaultSeen* native_fault = nullptr;
-u64 native_code = 0;
-u64 stack_pointer = 0;  // the guest's at the start of a snippet: from the run before
+
+bool has_no_end = false;
+
+void stop_running(ucontext_t& c) {
+  c.uc_mcontext.gregs[REG_RIP] =
+      static_cast<greg_t>(reinterpret_cast<u64>(&differential_native_done));
+  constexpr greg_t trap_flag = 0x100;
+  c.uc_mcontext.gregs[REG_EFL] &= ~trap_flag;
+}
+
+// The engine counts instructions, the processor time.
+void on_time_out(int, siginfo_t*, void* context) {
+  if (native_fault != nullptr) {
+    has_no_end = true;
+    stop_running(*static_cast<ucontext_t*>(context));
+  }
+}
+
+class TimeLimit {
+ public:
+  TimeLimit() {
+    has_no_end = false;
+    set(20'000);
+  }
+  ~TimeLimit() { set(0); }
+  TimeLimit(const TimeLimit&) = delete;
+  TimeLimit& operator=(const TimeLimit&) = delete;
+
+ private:
+  static void set(suseconds_t microseconds) {
+    const itimerval limit{{0, microseconds}, {0, microseconds}};
+    setitimer(ITIMER_VIRTUAL, &limit, nullptr);
+  }
+};
 
 void on_native_fault(int, siginfo_t* info, void* context) {
   auto& c = *static_cast<ucontext_t*>(context);
   auto& g = c.uc_mcontext.gregs;
   if (native_fault == nullptr || native_fault->any) {
-    std::fprintf(stderr, "fault outside a snippet: signal %d rip %llx\n", info->si_signo,
-                 static_cast<unsigned long long>(g[REG_RIP]));
+    std::fprintf(stderr, "fault outside a snippet: signal %d rip %llx address %p\n", info->si_signo,
+                 static_cast<unsigned long long>(g[REG_RIP]), info->si_addr);
     std::_Exit(3);
   }
-  native_fault->any = true;
-  native_fault->trap = static_cast<u8>(g[REG_TRAPNO]);
-  const bool page_fault = g[REG_TRAPNO] == 14;
-  native_fault->address = page_fault ? address_of(info->si_addr) : 0;
-  native_fault->write = page_fault && (g[REG_ERR] & 2) != 0;
-  native_fault->rip = static_cast<u64>(g[REG_RIP]) - native_code;
-  g[REG_RIP] = static_cast<greg_t>(reinterpret_cast<u64>(&guest_done));
+  const bool data = info->si_signo == SIGSEGV || info->si_signo == SIGBUS;
+  *native_fault = {true,
+                   static_cast<u8>(g[REG_TRAPNO]),
+                   info->si_code,
+                   data ? address_of(info->si_addr) : 0,
+                   static_cast<u64>(g[REG_ERR]),
+                   static_cast<u64>(g[REG_RIP])};
+  stop_running(c);
 }
 
 emulator::CodeKind snippet_kind(u64 address) {
   return address - code_base < code_size ? emulator::CodeKind::stable : emulator::CodeKind::none;
 }
 
-void map(u64 at, u64 size, int protection) {
-  void* got = mmap(pointer_to<void>(at), size, protection,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE, -1, 0);
-  if (address_of(got) != at) {
-    std::perror("mmap");
-    std::_Exit(3);
+void keep_on_this_processor() {  // rdpid, cpuid
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(sched_getcpu(), &set);
+  sched_setaffinity(0, sizeof set, &set);
+}
+
+// The state that is in the processor and survives both runners: kept, and put back.
+struct SegmentState {
+  u64 gs_base;
+  u16 ds, es, gs;
+
+  static SegmentState read() {
+    SegmentState s{};
+    asm volatile("rdgsbase %0" : "=r"(s.gs_base));
+    asm volatile("mov %%ds, %0" : "=r"(s.ds));
+    asm volatile("mov %%es, %0" : "=r"(s.es));
+    asm volatile("mov %%gs, %0" : "=r"(s.gs));
+    return s;
+  }
+  bool operator==(const SegmentState&) const = default;
+  void write() const {
+    asm volatile("mov %0, %%ds" : : "r"(ds));
+    asm volatile("mov %0, %%es" : : "r"(es));
+    asm volatile("mov %0, %%gs" : : "r"(gs));
+    asm volatile("wrgsbase %0" : : "r"(gs_base));
+  }
+};
+
+void capture_segments(State& s) {
+  const SegmentState now = SegmentState::read();
+  s.gs_base = now.gs_base;
+  s.selectors = now.ds | static_cast<u64>(now.es) << 16 | static_cast<u64>(now.gs) << 32;
+}
+
+void set_segments(const SegmentState& wanted) {
+  if (!(SegmentState::read() == wanted)) {
+    wanted.write();
   }
 }
 
-void load(const State& start, std::span<const u8> data) {
-  std::memcpy(guest_state, &start, 17 * 8);
-  guest_state[17] = native_code;
-  std::memcpy(guest_xsave_area, start.vectors, vector_bytes);
-  std::memcpy(pointer_to<void>(data_base), data.data(), data_size);
-  if (stack_pointer != 0) {  // what lies below the caller's frame, and may be read as an operand
-    std::memset(pointer_to<void>(stack_pointer - 2048), 0x11, guest_stack_gap);
+SegmentState segments_of(const State& s) {
+  return {s.gs_base, static_cast<u16>(s.selectors), static_cast<u16>(s.selectors >> 16),
+          static_cast<u16>(s.selectors >> 32)};
+}
+
+// The x87 unit's last instruction, in the guest's terms (emulator/x87_image.cpp): the register has
+// the thunk's, which nothing but a native continuation gets to see.
+void translate_x87_pointer(State& s) {
+  u64 rip;
+  std::memcpy(&rip, s.vectors + 8, 8);
+  emulator::X87Instruction original;
+  if (emulator::original_of(rip, original)) {
+    u16 opcode;
+    std::memcpy(&opcode, s.vectors + 6, 2);
+    std::memcpy(s.vectors + 8, &original.rip, 8);
+    if (opcode != 0) {
+      std::memcpy(s.vectors + 6, &original.opcode, 2);
+    }
   }
 }
 
-// Nothing of what a snippet leaves in the control registers may reach the harness.
-void reset_floating_point() {
-  const u32 mxcsr = 0x1f80;
-  asm volatile("fninit\n\tldmxcsr %0" : : "m"(mxcsr));
+void run_native(Result& r) {
+  native_fault = &r.fault;
+  differential_run_native(&r.state);
+  native_fault = nullptr;
+  r.state.rip = r.fault.any ? r.fault.rip : exit_address;
 }
 
-bool is_compare_string(u64 rip) {
-  const u8* code = pointer_to<const u8>(rip);
-  while (*code == 0xf2 || *code == 0xf3 || *code == 0x66 || (*code & 0xf0) == 0x40 ||
-         *code == 0x2e || *code == 0x3e || *code == 0x26 || *code == 0x36 || *code == 0x65) {
-    ++code;
-  }
-  return (*code & 0xfe) == 0xa6;
-}
-
-// The one place snippets are called from, so that the stack is as deep both ways.
-[[gnu::noinline]] void enter(void (*f)()) {
-  f();
-  asm volatile("");
+long context_switches() {
+  rusage usage{};
+  getrusage(RUSAGE_THREAD, &usage);
+  return usage.ru_nvcsw + usage.ru_nivcsw;
 }
 
 }  // namespace
 
-Harness::Harness() : place_(code_base) {
-  host::start();
+Harness::Harness() {
+  keep_on_this_processor();
+  host::start(budget);
   host::set_code_kind(snippet_kind);
   host::on_native_fault = on_native_fault;
-  map(data_base - page_size, data_size + 2 * page_size, PROT_NONE);
-  mprotect(pointer_to<void>(data_base), data_size, PROT_READ | PROT_WRITE);
-  map(code_base, code_size, PROT_READ | PROT_WRITE | PROT_EXEC);
+  struct sigaction action {};
+  sigaction(SIGSEGV, nullptr, &action);
+  sigaction(SIGTRAP, &action, nullptr);
+  action.sa_sigaction = on_time_out;
+  sigaction(SIGVTALRM, &action, nullptr);
 }
 
-const char* Harness::last_reason() const {
-  return host::session.outcome.reason;
-}
-
-void Harness::put(std::span<const u8> code) {
-  if (place_ + code.size() + 32 > code_base + code_size) {
-    std::fprintf(stderr, "no room for more snippets\n");
-    std::_Exit(3);
-  }
-  current_ = place_;
-  u8* p = pointer_to<u8>(place_);
-  std::memcpy(p, code.data(), code.size());
-  const u8 jump[6] = {0xff, 0x25, 0, 0, 0, 0};  // jmp *0(%rip)
-  std::memcpy(p + code.size(), jump, sizeof jump);
-  const u64 target = reinterpret_cast<u64>(&guest_done);
-  std::memcpy(p + code.size() + sizeof jump, &target, sizeof target);
-  place_ += (code.size() + sizeof jump + sizeof target + 15) & ~u64{15};
-  native_code = current_;
-}
-
-void Harness::prepare_engine(const State& start, std::span<const u8> data, Result& r) {
-  load(start, data);
-  auto& s = host::session;
-  s.after_fault = host::AfterFault::roll_back_and_return;
-  s.roll_back_always = true;
-  s.vectors = address_of(vectors);
-  s.snapshots[0] = {address_of(guest_state), address_of(&r.state), 17 * 8};
-  s.snapshots[1] = {address_of(guest_xsave_area), address_of(r.state.vectors), vector_bytes};
-  s.snapshots[2] = {data_base, address_of(r.data.data()), data_size};
-  s.snapshots[3] = {stack_pointer - 64, address_of(r.stack.data()),
-                    stack_pointer == 0 ? 0 : r.stack.size()};
-  s.target = reinterpret_cast<u64>(&guest_run_snippet);
-}
-
-bool Harness::collect_engine(const State& start, std::span<const u8> data, Result& r,
-                             std::string& report) {
-  const auto& s = host::session;
-  if (s.outcome.stop == Stop::unsupported) {
-    return false;
-  }
-  if (s.outcome.stop == Stop::fault) {
-    std::memcpy(r.state.gpr, s.fault.registers.gpr, sizeof r.state.gpr);
-    r.state.rflags = s.fault.registers.rflags;
-    std::memcpy(r.state.vectors, vectors, sizeof vectors);
-    r.fault.any = true;
-    r.fault.early = s.fault.kind == FaultKind::null_access && s.fault.signal == 0;
-    r.fault.two_operands = is_compare_string(s.fault.registers.rip);
-    const bool memory = s.fault.kind == FaultKind::null_access && s.fault.signal == 0;
-    r.fault.trap = s.fault.signal != 0                         ? s.fault.trap
-                   : memory                                    ? 14
-                   : s.fault.kind == FaultKind::divide         ? 0
-                   : s.fault.kind == FaultKind::exec_violation ? 14
-                                                               : 6;
-    r.fault.address = r.fault.trap == 14 ? s.fault.address : 0;
-    r.fault.write = r.fault.trap == 14 && s.fault.access == Access::write;
-    r.fault.rip = s.fault.registers.rip - current_;
-  } else if (s.outcome.stop != Stop::returned) {
-    report +=
-        "  the engine stopped with " + std::to_string(static_cast<int>(s.outcome.stop)) + "\n";
-  }
-  if (std::memcmp(pointer_to<void>(data_base), data.data(), data_size) != 0 ||
-      std::memcmp(guest_state, &start, 17 * 8) != 0 || s.undone.failed != 0) {
-    report += "  rollback did not restore memory\n";
-  }
-  return true;
-}
-
-void Harness::collect_native(Result& r) {
-  native_fault = nullptr;
-  std::memcpy(&r.state, guest_state, 17 * 8);
-  std::memcpy(r.state.vectors, guest_xsave_area, vector_bytes);
-  std::memcpy(r.data.data(), pointer_to<void>(data_base), data_size);
-  if (stack_pointer != 0) {
-    std::memcpy(r.stack.data(), pointer_to<void>(stack_pointer - 64), r.stack.size());
+void Harness::take_engine_fault(const EngineRun& run) {
+  const Fault& f = run.fault;
+  engine_.fault = {true, f.trap, f.code, f.address, f.error_code, f.registers.rip};
+  constexpr u64 error_write = 2;
+  constexpr u64 error_fetch = 16;
+  const bool page = f.trap == 14;
+  const Access access = !page                               ? f.access
+                        : (f.error_code & error_fetch) != 0 ? Access::execute
+                        : (f.error_code & error_write) != 0 ? Access::write
+                                                            : Access::read;
+  const FaultKind kind =
+      page ? (f.address < null_page_end ? FaultKind::null_access : FaultKind::wild_access) : f.kind;
+  if (f.access != access || f.kind != kind) {
+    complaint_ += "  the fault's kind or access is wrong: " + std::string(name_of(f.kind)) + " " +
+                  name_of(f.access) + "\n";
   }
 }
 
-Verdict Harness::compare(std::span<const u8> code, const State& start, std::span<const u8> data,
-                         std::string& report) {
-  static Result native;
-  static Result engine;
-  native.fault = engine.fault = {};
-  put(code);
-  prepare_engine(start, data, engine);
-  enter(&host::selfheal_test_entry);
-  reset_floating_point();
-  if (!collect_engine(start, data, engine, report)) {
-    return Verdict::unsupported;
+// What the engine saw coming must come.
+void Harness::check_foreseen(const Fault& f) {
+  const FaultSeen& seen = engine_.fault;
+  constexpr u64 error_write = 2;
+  bool right = false;
+  switch (f.kind) {
+    case FaultKind::null_access:
+      right = seen.trap == 14 && seen.address == f.address &&
+              ((seen.error & error_write) != 0) == (f.access == Access::write);
+      break;
+    case FaultKind::divide:
+      right = seen.trap == 0;
+      break;
+    case FaultKind::illegal_instruction:
+      right = seen.trap == 6;
+      break;
+    case FaultKind::exec_violation:
+      // At the target; at the branch itself, where that is no address at all.
+      right = (seen.trap == 14 && seen.address == f.address && seen.rip == f.address) ||
+              (seen.trap == 13 && f.address + (u64{1} << 47) >= u64{1} << 48);
+      break;
+    default:
+      break;
   }
-  load(start, data);
-  native_fault = &native.fault;
-  enter(&guest_run_snippet);
-  reset_floating_point();
-  collect_native(native);
-  stack_pointer = guest_saved_sp - guest_stack_gap;
-  report += differences(native, engine);
-  if (report.empty()) {
-    return Verdict::equal;
+  if (!seen.any || !right) {
+    complaint_ +=
+        "  the engine foresaw a fault that did not come: " + std::string(name_of(f.kind)) + " " +
+        name_of(f.access) + "\n";
   }
-  report = disassemble(code, current_) + report;
-  return Verdict::different;
 }
 
-std::string disassemble(std::span<const u8> code, u64 at) {
-  std::string out;
-  for (u64 offset = 0; offset < code.size();) {
-    ZydisDisassembledInstruction in;
-    char text[64];
-    if (!ZYAN_SUCCESS(ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LONG_64, at + offset,
-                                            code.data() + offset, code.size() - offset, &in))) {
-      return out + "  ??\n";
+void Harness::go_on_natively() {
+  set_segments(segments_of(engine_.state));
+  Arena::load(engine_.memory);
+  translate_x87_pointer(engine_.state);
+  {
+    const TimeLimit limit;
+    run_native(engine_);
+  }
+  capture_segments(engine_.state);
+  Arena::store(engine_.memory);
+}
+
+// Own frames, dead after the region's return, are not logged: those bytes are left out.
+void Harness::check_rollback(const Snippet& snippet, const State& start, const Image& memory,
+                             u64 stack_top) {
+  static Image now;
+  emulator::Thread& t = emulator::this_thread;
+  const emulator::RollbackResult undone = t.log.rollback();
+  if (Arena::equals(memory) && undone.failed == 0) {
+    return;
+  }
+  Arena::store(now);
+  constexpr u64 reach = 1024;
+  const u64 lowest = std::min(start.gpr[rsp], engine_.state.gpr[rsp]);
+  const u64 begin = snippet.moves_stack ? 0 : lowest - std::min(lowest, reach);
+  if (undone.failed != 0) {
+    complaint_ += "  the rollback failed\n";
+  }
+  u64 wrong = 0;
+  for (u64 i = 0; i < memory.size(); ++i) {
+    const u64 at = Arena::address_of_byte(i);
+    const bool dead =
+        (at >= begin && at < stack_top) ||
+        (at - data_base + low_data_base >= begin && at - data_base + low_data_base < stack_top);
+    wrong += memory[i] != now[i] && !dead ? 1 : 0;
+  }
+  if (wrong != 0) {
+    complaint_ += "  rollback left " + std::to_string(wrong) + " bytes wrong\n";
+  }
+}
+
+// The processor itself loses the x87 unit's last instruction and operand when the kernel switches
+// threads (AMD's XSAVE stores zeros there unless an exception is pending). So a difference counts
+// if it is there in a run during which the thread was not switched.
+Verdict Harness::compare(const Snippet& snippet, const State& start, const Image& memory) {
+  Verdict verdict = compare_once(snippet, start, memory);
+  for (unsigned tries = 0; verdict == Verdict::different && tries < 20; ++tries) {
+    const long before = context_switches();
+    verdict = compare_once(snippet, start, memory);
+    if (context_switches() == before) {
+      break;
     }
-    out += "  ";
-    for (unsigned i = 0; i < in.info.length; ++i) {
-      std::snprintf(text, sizeof text, "%02x ", code[offset + i]);
-      out += text;
-    }
-    out += "  ";
-    out += in.text;
-    out += "\n";
-    offset += in.info.length;
   }
-  return out;
+  return verdict;
+}
+
+Verdict Harness::compare_once(const Snippet& snippet, const State& start, const Image& memory) {
+  const SegmentState segments = SegmentState::read();
+  complaint_.clear();
+  native_.fault = engine_.fault = {};
+  Arena::load(memory);
+  engine_.state = start;
+  engine_.state.rip = snippet.at;
+  EngineRun run;
+  run_in_engine(engine_.state, 8 + 8 * (start.gpr[rbx] & 63), run);
+  instructions_ = run.instructions;
+  capture_segments(engine_.state);
+  Arena::store(engine_.memory);
+  if (run.stop == Stop::fault && run.fault.signal != 0) {
+    take_engine_fault(run);
+  }
+  check_rollback(snippet, start, memory, run.stack_top);
+  if (SegmentState::read().gs_base != segments.gs_base) {
+    complaint_ += "  rollback did not restore the GS base\n";
+  }
+  if (run.stop == Stop::budget) {
+    return complaint_.empty() ? Verdict::endless : Verdict::different;
+  }
+  const bool at_end = run.stop == Stop::unsupported && engine_.state.rip == exit_address;
+  bool declined = false;
+  if (!at_end && !engine_.fault.any) {
+    declined = run.stop != Stop::fault;
+    declined_at_ = engine_.state.rip;
+    reason_ = run.reason != nullptr ? run.reason : "left the stack";
+    go_on_natively();
+    if (has_no_end) {
+      set_segments(segments);
+      return Verdict::endless;
+    }
+    if (run.stop == Stop::fault) {
+      check_foreseen(run.fault);
+    }
+  }
+  translate_x87_pointer(engine_.state);
+  set_segments(segments);
+  Arena::load(memory);
+  native_.state = start;
+  native_.state.rip = snippet.at;
+  run_native(native_);
+  capture_segments(native_.state);
+  set_segments(segments);
+  Arena::store(native_.memory);
+  if (!same(native_, engine_, snippet.ignored) || !complaint_.empty()) {
+    return Verdict::different;
+  }
+  return declined ? Verdict::declined : Verdict::equal;
+}
+
+std::string Harness::report(const Snippet& snippet, const State& start, const Image& memory) const {
+  return disassemble(snippet.code, snippet.at) + complaint_ + differences(native_, engine_) +
+         side_by_side(start, memory, native_, engine_);
 }
 
 }  // namespace selfheal::differential

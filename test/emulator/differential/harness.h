@@ -1,39 +1,62 @@
-// Runs a snippet natively and in the engine from the same state, and compares.
+// Runs a snippet from the same state in the engine and on the processor, and compares everything.
+//
+//   engine:  run ──► state A, memory A ──► roll back: memory must be what it was
+//              └ stopped before its end (an instruction it declines, a fault it foresaw)?
+//                put memory A back and let the processor go on from there: that is the promise
+//   native:  run ──► state B, memory B;  A == B?
 #pragma once
 
 #include <span>
 #include <string>
 
+#include "test/emulator/differential/engine_side.h"
 #include "test/emulator/differential/machine_state.h"
 
 namespace selfheal::differential {
 
-enum class Verdict : u8 { equal, different, unsupported };
+struct Snippet {
+  std::span<const u8> code;
+  u64 at;
+  Volatile ignored;
+  bool moves_stack;  // other than by pushing and popping: where its frames were is not known
+};
+
+enum class Verdict : u8 {
+  equal,
+  declined,  // equal, but the engine let the processor do some of it
+  endless,   // the engine's budget ran out: not run natively
+  different,
+};
 
 class Harness {
  public:
   Harness();
 
-  // Where the next snippet will be placed: an operand relative to rip can be aimed with it.
-  u64 next_place() const { return place_; }
-  // Why the engine declined the last one.
-  const char* last_reason() const;
-  // Runs `code` from `start` with `data` in the data pages. `report` says what differs.
-  Verdict compare(std::span<const u8> code, const State& start, std::span<const u8> data,
-                  std::string& report);
+  Arena arena;
+
+  Verdict compare(const Snippet& snippet, const State& start, const Image& memory);
+
+  // Of the last comparison: what differs, and all that helps to see why.
+  std::string report(const Snippet& snippet, const State& start, const Image& memory) const;
+  // Of the last one that was declined: where, and why.
+  u64 declined_at() const { return declined_at_; }
+  const char* reason() const { return reason_; }
+  u64 instructions() const { return instructions_; }  // that the engine ran
 
  private:
-  void put(std::span<const u8> code);
-  void prepare_engine(const State& start, std::span<const u8> data, Result& result);
-  bool collect_engine(const State& start, std::span<const u8> data, Result& result,
-                      std::string& report);
-  void collect_native(Result& result);
+  Verdict compare_once(const Snippet& snippet, const State& start, const Image& memory);
+  void take_engine_fault(const EngineRun& run);
+  void go_on_natively();
+  void check_foreseen(const Fault& foreseen);
+  void check_rollback(const Snippet& snippet, const State& start, const Image& memory,
+                      u64 stack_top);
 
-  u64 place_;
-  u64 current_ = 0;
+  Result native_;
+  Result engine_;
+  std::string complaint_;  // what is wrong besides differences
+  u64 declined_at_ = 0;
+  const char* reason_ = nullptr;
+  u64 instructions_ = 0;
 };
-
-// "48 89 c8   mov rax, rcx", a line each.
-std::string disassemble(std::span<const u8> code, u64 at);
 
 }  // namespace selfheal::differential

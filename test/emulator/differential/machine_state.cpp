@@ -1,16 +1,28 @@
 #include "test/emulator/differential/machine_state.h"
 
-#include <algorithm>
 #include <cpuid.h>
 #include <cstdio>
-
-#include "lib/base/fault.h"
+#include <cstring>
 
 namespace selfheal::differential {
 namespace {
 
 constexpr const char* names[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
                                  "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
+
+// Not IF, RF, and the bits that are always the same.
+constexpr u64 compared_flags = 0x244dd5;
+
+// XSAVE writes every component, also those in their initial state, so the images compare as they
+// are; but not which of them it calls initial (the header): the processor may forget that one is.
+constexpr u64 header = 512;
+constexpr u64 header_size = 64;
+
+bool same_vectors(const State& a, const State& b) {
+  constexpr u64 behind = header + header_size;
+  return std::memcmp(a.vectors, b.vectors, header) == 0 &&
+         std::memcmp(a.vectors + behind, b.vectors + behind, vector_bytes - behind) == 0;
+}
 
 std::string line(const char* what, u64 native, u64 engine) {
   char text[160];
@@ -19,131 +31,103 @@ std::string line(const char* what, u64 native, u64 engine) {
   return text;
 }
 
-// Asked once: CPUID leaves the virtual machine.
-struct Layout {
-  u32 size[8];
-  u32 offset[8];
-  u32 end;
-
-  Layout() {
-    u32 c;
-    u32 d;
-    for (unsigned i = 2; i < 8; ++i) {
-      __cpuid_count(0xd, i, size[i], offset[i], c, d);
-    }
-    u32 a;
-    __cpuid_count(0xd, 0, a, end, c, d);
-  }
-};
-
-// The area with components in their initial state written out, and with what depends on the place
-// of the code (FOP, FIP, FDP) blanked.
-std::vector<u8> canonical(const State& s) {
-  std::vector<u8> v(s.vectors, s.vectors + vector_bytes);
-  u64 in_use;
-  std::memcpy(&in_use, s.vectors + 512, 8);
-  std::memset(v.data() + 6, 0, 18);
-  std::memset(v.data() + 28, 0, 4);  // MXCSR_MASK
-  if ((in_use & 1) == 0) {
-    const u8 initial[6] = {0x7f, 0x03, 0, 0, 0, 0};
-    std::memcpy(v.data(), initial, sizeof initial);
-    std::memset(v.data() + 32, 0, 128);
-  }
-  for (unsigned i = 0; i < 8; ++i) {
-    std::memset(v.data() + 32 + 16 * i + 10, 0, 6);
-  }
-  if ((in_use & 2) == 0) {
-    std::memset(v.data() + 160, 0, 256);
-  }
-  std::memset(v.data() + 416, 0, 160);  // software bytes, header
-  static const Layout layout;
-  for (const unsigned i : {2U, 5U, 6U, 7U}) {
-    if (((in_use >> i) & 1) == 0 && layout.offset[i] + layout.size[i] <= v.size()) {
-      std::memset(v.data() + layout.offset[i], 0, layout.size[i]);
-    }
-  }
-  v.resize(std::min<u64>(v.size(), layout.end));
+u64 word(const u8* bytes) {
+  u64 v;
+  std::memcpy(&v, bytes, 8);
   return v;
-}
-
-std::string vectors_and_memory(const Result& native, const Result& engine) {
-  std::string out;
-  const auto a = canonical(native.state);
-  const auto b = canonical(engine.state);
-  for (u64 i = 0; i + 8 <= a.size(); i += 8) {
-    u64 x;
-    u64 y;
-    std::memcpy(&x, &a[i], 8);
-    std::memcpy(&y, &b[i], 8);
-    if (x != y && out.size() < 4000) {
-      out += line(("xsave+" + std::to_string(i)).c_str(), x, y);
-    }
-  }
-  for (u64 i = 0; i < data_size; i += 8) {
-    if (std::memcmp(&native.data[i], &engine.data[i], 8) != 0) {
-      u64 x;
-      u64 y;
-      std::memcpy(&x, &native.data[i], 8);
-      std::memcpy(&y, &engine.data[i], 8);
-      out += line(("memory+" + std::to_string(i)).c_str(), x, y);
-    }
-  }
-  if (native.stack != engine.stack) {
-    out += "  the stack differs\n";
-  }
-  return out;
-}
-
-// A long operand (fxrstor) may be told by its end.
-bool within_operand(const Result& native, const Result& engine) {
-  return native.fault.address - engine.fault.address < 512 &&
-         native.fault.write == engine.fault.write;
 }
 
 }  // namespace
 
+XsaveLayout::XsaveLayout() : size{}, offset{} {
+  for (unsigned i = 2; i < 8; ++i) {
+    u32 c;
+    u32 d;
+    __cpuid_count(0xd, i, size[i], offset[i], c, d);
+  }
+}
+
+const XsaveLayout& xsave_layout() {
+  static const XsaveLayout layout;
+  return layout;
+}
+
+bool same(const Result& native, const Result& engine, const Volatile& ignored) {
+  u64 difference = 0;
+  for (unsigned i = 0; i < gpr_count; ++i) {
+    difference |= (native.state.gpr[i] ^ engine.state.gpr[i]) & ~ignored.gpr[i];
+  }
+  if (!ignored.flags) {
+    difference |= (native.state.rflags ^ engine.state.rflags) & compared_flags;
+  }
+  difference |= (native.state.rip ^ engine.state.rip) |
+                (native.state.gs_base ^ engine.state.gs_base) |
+                (native.state.selectors ^ engine.state.selectors);
+  return difference == 0 && native.fault == engine.fault &&
+         same_vectors(native.state, engine.state) && native.memory == engine.memory;
+}
+
 std::string differences(const Result& native, const Result& engine) {
   std::string out;
+  const auto compare = [&out](const char* what, u64 a, u64 b) {
+    if (a != b) {
+      out += line(what, a, b);
+    }
+  };
   for (unsigned i = 0; i < gpr_count; ++i) {
-    if (native.state.gpr[i] != engine.state.gpr[i]) {
-      out += line(names[i], native.state.gpr[i], engine.state.gpr[i]);
+    compare(names[i], native.state.gpr[i], engine.state.gpr[i]);
+  }
+  compare("rflags", native.state.rflags & compared_flags, engine.state.rflags & compared_flags);
+  compare("rip", native.state.rip, engine.state.rip);
+  compare("gs base", native.state.gs_base, engine.state.gs_base);
+  compare("ds, es, gs", native.state.selectors, engine.state.selectors);
+  const FaultSeen& a = native.fault;
+  const FaultSeen& b = engine.fault;
+  compare("fault (trap+1)", a.any ? a.trap + 1U : 0, b.any ? b.trap + 1U : 0);
+  compare("si_code", static_cast<u64>(a.code), static_cast<u64>(b.code));
+  compare("si_addr", a.address, b.address);
+  compare("error code", a.error, b.error);
+  compare("fault rip", a.rip, b.rip);
+  for (u64 i = 0; i < vector_bytes && out.size() < 4000; i += 8) {
+    if (i < header || i >= header + header_size) {
+      compare(("xsave+" + std::to_string(i)).c_str(), word(native.state.vectors + i),
+              word(engine.state.vectors + i));
     }
   }
-  constexpr u64 compared_flags = 0x244cd5;  // not IF, RF
-  if (((native.state.rflags ^ engine.state.rflags) & compared_flags) != 0) {
-    out += line("rflags", native.state.rflags, engine.state.rflags);
+  for (u64 i = 0; i < native.memory.size() && out.size() < 8000; i += 8) {
+    char where[32];
+    std::snprintf(where, sizeof where, "%llx",
+                  static_cast<unsigned long long>(Arena::address_of_byte(i)));
+    compare(where, word(&native.memory[i]), word(&engine.memory[i]));
   }
-  const bool memory_fault = native.fault.any && native.fault.trap >= 12 && native.fault.trap <= 14;
-  if (engine.fault.early && memory_fault && native.fault.rip == engine.fault.rip) {
-    const bool same =
-        native.fault.trap != 14 || engine.fault.two_operands || within_operand(native, engine) ||
-        native.fault.address >= null_page_end ||
-        (native.fault.address == engine.fault.address && native.fault.write == engine.fault.write);
-    if (!same) {
-      out += line("early address", native.fault.address, engine.fault.address);
-      out += line("early write", native.fault.write, engine.fault.write);
-    }
-    return out + vectors_and_memory(native, engine);
-  }
-  if (native.fault.any && (native.fault.trap == 6 || native.fault.trap == 16) && engine.fault.any &&
-      engine.fault.trap == 14 && native.fault.rip == engine.fault.rip) {
-    return out;  // an instruction this processor lacks, or an x87 exception pending: before memory
-  }
-  if (native.fault.any != engine.fault.any || native.fault.trap != engine.fault.trap) {
-    out += line("fault (trap+1)", native.fault.any ? native.fault.trap + 1U : 0,
-                engine.fault.any ? engine.fault.trap + 1U : 0);
-  }
-  if (native.fault.any && engine.fault.any) {
-    if (native.fault.address != engine.fault.address) {
-      out += line("fault address", native.fault.address, engine.fault.address);
-    }
-    if (native.fault.write != engine.fault.write) {
-      out += line("fault is write", native.fault.write, engine.fault.write);
-    }
-    if (native.fault.rip != engine.fault.rip) {
-      out += line("fault rip", native.fault.rip, engine.fault.rip);
-    }
-  }
-  return out + vectors_and_memory(native, engine);
+  return out;
 }
+
+std::string side_by_side(const State& start, const Image& before, const Result& native,
+                         const Result& engine) {
+  std::string out = "  register   before            native            engine\n";
+  char text[160];
+  const auto row = [&](const char* what, u64 a, u64 b, u64 c) {
+    std::snprintf(text, sizeof text, "  %-9s  %016llx  %016llx  %016llx %s\n", what,
+                  static_cast<unsigned long long>(a), static_cast<unsigned long long>(b),
+                  static_cast<unsigned long long>(c), b != c ? "<" : "");
+    out += text;
+  };
+  for (unsigned i = 0; i < gpr_count; ++i) {
+    row(names[i], start.gpr[i], native.state.gpr[i], engine.state.gpr[i]);
+  }
+  row("rflags", start.rflags, native.state.rflags, engine.state.rflags);
+  out += "  writes:\n";
+  for (u64 i = 0; i < before.size() && out.size() < 4000; i += 8) {
+    const u64 old = word(&before[i]);
+    if (word(&native.memory[i]) != old || word(&engine.memory[i]) != old) {
+      char where[16];
+      std::snprintf(where, sizeof where, "%llx",
+                    static_cast<unsigned long long>(Arena::address_of_byte(i) & 0xffffff));
+      row(where, old, word(&native.memory[i]), word(&engine.memory[i]));
+    }
+  }
+  return out;
+}
+
 }  // namespace selfheal::differential

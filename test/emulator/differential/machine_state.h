@@ -1,47 +1,62 @@
-// A full user-mode state, as the runner loads and stores it, and its comparison.
+// A full user-mode state, as the runner loads and stores it, and what became of a run.
 #pragma once
 
-#include <array>
-#include <cstring>
-#include <ostream>
 #include <string>
-#include <vector>
 
 #include "lib/base/registers.h"
 #include "lib/base/types.h"
+#include "test/emulator/differential/arena.h"
 
 namespace selfheal::differential {
 
-inline constexpr u64 data_base = 0x200000000000;
-inline constexpr u64 data_size = 2 * page_size;
 inline constexpr u64 vector_bytes = 2816;
+inline constexpr u64 vector_components = 0xe7;
 
 struct State {
   u64 gpr[gpr_count];
   u64 rflags;
-  u64 code;
-  alignas(64) u8 vectors[4096];
+  u64 rip;
+  u64 gs_base;
+  u64 selectors;                         // ds, es, gs: 16 bits each
+  alignas(64) u8 vectors[vector_bytes];  // XSAVE, standard format
 };
+
+// Where the standard format has its components; asked once, as CPUID leaves the virtual machine.
+struct XsaveLayout {
+  u32 size[8];
+  u32 offset[8];
+  XsaveLayout();
+};
+const XsaveLayout& xsave_layout();
 
 struct FaultSeen {
   bool any = false;
   u8 trap = 0;
+  i32 code = 0;
   u64 address = 0;
-  bool write = false;
-  u64 rip = 0;         // relative to the snippet
-  bool early = false;  // the engine saw a NULL access coming: which of several faults the processor
-                       // would have raised is not told
-  bool two_operands = false;  // cmps: neither is the one which of two faults is told
+  u64 error = 0;
+  u64 rip = 0;
+
+  bool operator==(const FaultSeen&) const = default;
 };
 
 struct Result {
   State state;
   FaultSeen fault;
-  std::array<u8, data_size> data;
-  std::array<u8, 128> stack;  // around the stack pointer of before
+  Image memory;
 };
 
-// One line a difference; empty when equal.
+// What an instruction leaves different from one run to the next.
+struct Volatile {
+  u64 gpr[gpr_count] = {};  // bits
+  bool flags = false;
+};
+
+bool same(const Result& native, const Result& engine, const Volatile& ignored);
+// A line each.
 std::string differences(const Result& native, const Result& engine);
+// Both columns of registers, and every change of memory.
+std::string side_by_side(const State& start, const Image& before, const Result& native,
+                         const Result& engine);
 
 }  // namespace selfheal::differential

@@ -1,103 +1,85 @@
-# Runs a snippet of code with a given full state and captures the state after it. The same code runs
-# natively and as a region; it is itself interpreted then.
+# The processor's side: runs code from a full state and captures the state after it.
 #
-#   guest_state:  gpr[16] | rflags | code | (the snippet ends in a jump to guest_done)
-#   guest_xsave_area: an XSAVE area, loaded before and stored after
-    .data
-    .p2align 6
-    .globl guest_xsave_area
-    .type guest_xsave_area, @object
-    .size guest_xsave_area, 4096
-guest_xsave_area:
-    .zero 4096
-    .globl guest_state
-    .type guest_state, @object
-    .size guest_state, 144
-guest_state:
-    .zero 144
-    .globl guest_saved_sp
-    .type guest_saved_sp, @object
-    .size guest_saved_sp, 8
-guest_saved_sp:
-    .quad 0
-default_mxcsr:
-    .long 0x1f80
+#   void differential_run_native(State*)       State: gpr[16] | rflags | rip | ... | vectors at +192
+#   differential_native_done:                  where the snippet, or a signal handler, ends
+#
+# On the way out the stack pointer is the snippet's: nothing may be pushed before it is ours again.
+    .set RFLAGS, 128
+    .set RIP, 136
+    .set VECTORS, 192
 
     .text
     .p2align 4
-    .globl guest_run_snippet
-    .type guest_run_snippet, @function
-guest_run_snippet:
+    .globl differential_run_native
+    .type differential_run_native, @function
+differential_run_native:
     push %rbx
     push %rbp
     push %r12
     push %r13
     push %r14
     push %r15
-    mov guest_saved_sp@GOTPCREL(%rip), %rax
-    mov %rsp, (%rax)
+    mov %rdi, current(%rip)
+    mov %rsp, host_sp(%rip)
+    mov RIP(%rdi), %rax
+    mov %rax, target(%rip)
     mov $0xe7, %eax
     xor %edx, %edx
-    mov guest_xsave_area@GOTPCREL(%rip), %rcx
-    xrstor64 (%rcx)
-    sub $8192, %rsp
-    mov guest_state@GOTPCREL(%rip), %rbx
-    pushq 128(%rbx)
+    xrstor64 VECTORS(%rdi)
+    pushq RFLAGS(%rdi)
     popfq
-    mov 136(%rbx), %rax
-    mov %rax, -1024(%rsp)
-    mov 0(%rbx), %rax
-    mov 8(%rbx), %rcx
-    mov 16(%rbx), %rdx
-    mov 40(%rbx), %rbp
-    mov 48(%rbx), %rsi
-    mov 56(%rbx), %rdi
-    mov 64(%rbx), %r8
-    mov 72(%rbx), %r9
-    mov 80(%rbx), %r10
-    mov 88(%rbx), %r11
-    mov 96(%rbx), %r12
-    mov 104(%rbx), %r13
-    mov 112(%rbx), %r14
-    mov 120(%rbx), %r15
-    mov 24(%rbx), %rbx
-    jmp *-1024(%rsp)
-    .size guest_run_snippet, . - guest_run_snippet
+    mov 0(%rdi), %rax
+    mov 8(%rdi), %rcx
+    mov 16(%rdi), %rdx
+    mov 24(%rdi), %rbx
+    mov 32(%rdi), %rsp
+    mov 40(%rdi), %rbp
+    mov 48(%rdi), %rsi
+    mov 64(%rdi), %r8
+    mov 72(%rdi), %r9
+    mov 80(%rdi), %r10
+    mov 88(%rdi), %r11
+    mov 96(%rdi), %r12
+    mov 104(%rdi), %r13
+    mov 112(%rdi), %r14
+    mov 120(%rdi), %r15
+    mov 56(%rdi), %rdi
+    jmp *target(%rip)
+    .size differential_run_native, . - differential_run_native
 
-    .globl guest_done
-    .type guest_done, @function
-guest_done:
-    mov %rsp, scratch_sp(%rip)
-    mov guest_saved_sp@GOTPCREL(%rip), %rsp
-    mov (%rsp), %rsp
+    .p2align 4
+    .globl differential_native_done
+    .type differential_native_done, @function
+differential_native_done:
+    mov %rax, saved_rax(%rip)
+    mov current(%rip), %rax
+    mov %rsp, 32(%rax)
+    mov host_sp(%rip), %rsp
     pushfq
-    cld
-    push %rbx
-    mov guest_state@GOTPCREL(%rip), %rbx
-    mov %rax, 0(%rbx)
-    mov %rcx, 8(%rbx)
-    mov %rdx, 16(%rbx)
-    mov %rbp, 40(%rbx)
-    mov %rsi, 48(%rbx)
-    mov %rdi, 56(%rbx)
-    mov %r8, 64(%rbx)
-    mov %r9, 72(%rbx)
-    mov %r10, 80(%rbx)
-    mov %r11, 88(%rbx)
-    mov %r12, 96(%rbx)
-    mov %r13, 104(%rbx)
-    mov %r14, 112(%rbx)
-    mov %r15, 120(%rbx)
-    mov scratch_sp(%rip), %rax
-    mov %rax, 32(%rbx)
+    mov %rcx, 8(%rax)
+    mov %rdx, 16(%rax)
+    mov %rbx, 24(%rax)
+    mov %rbp, 40(%rax)
+    mov %rsi, 48(%rax)
+    mov %rdi, 56(%rax)
+    mov %r8, 64(%rax)
+    mov %r9, 72(%rax)
+    mov %r10, 80(%rax)
+    mov %r11, 88(%rax)
+    mov %r12, 96(%rax)
+    mov %r13, 104(%rax)
+    mov %r14, 112(%rax)
+    mov %r15, 120(%rax)
+    mov %rax, %rdi
+    mov saved_rax(%rip), %rax
+    mov %rax, 0(%rdi)
     pop %rax
-    mov %rax, 24(%rbx)
-    pop %rax
-    mov %rax, 128(%rbx)
+    mov %rax, RFLAGS(%rdi)
+    pushq $0x202            # not the snippet's AC, DF
+    popfq
     mov $0xe7, %eax
     xor %edx, %edx
-    mov guest_xsave_area@GOTPCREL(%rip), %rcx
-    xsave64 (%rcx)
+    xsave64 VECTORS(%rdi)
     fninit
     ldmxcsr default_mxcsr(%rip)
     pop %r15
@@ -107,9 +89,18 @@ guest_done:
     pop %rbp
     pop %rbx
     ret
-    .size guest_done, . - guest_done
+    .size differential_native_done, . - differential_native_done
 
     .data
-scratch_sp:
+    .p2align 3
+current:
     .quad 0
+host_sp:
+    .quad 0
+target:
+    .quad 0
+saved_rax:
+    .quad 0
+default_mxcsr:
+    .long 0x1f80
     .section .note.GNU-stack, "", @progbits

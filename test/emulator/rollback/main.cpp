@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "test/emulator/differential/harness.h"
+#include "test/emulator/differential/disassemble.h"
 #include "test/emulator/rollback/check.h"
 #include "test/emulator/rollback/generator.h"
 
