@@ -70,6 +70,18 @@ bool read_mark(u64 at, u32& value) {
 
 }  // namespace
 
+u64 widen_x87_rip(u64 rip) {
+  if (rip >> 32 != 0) {
+    return rip;
+  }
+  // Thunks lie above the enter trampoline, which is the first that was generated.
+  constexpr u64 half = u64{1} << 32;
+  const u64 first = trampolines().enter;
+  const u64 low = (first & ~(half - 1)) | rip;
+  const u64 candidate = low < first ? low + half : low;
+  return in_generated_code(candidate) ? candidate : 0;
+}
+
 bool original_of(u64 x87_rip, X87Instruction& original) {
   const u64 marks = x87_rip - marks_size;
   u32 low;

@@ -89,6 +89,8 @@ struct X87Instruction {
   u64 rip;
   u16 opcode;
 };
+// Half of such an address is enough, as generated code is smaller than 4 GiB. 0: it is none.
+u64 widen_x87_rip(u64 rip);
 bool original_of(u64 x87_rip, X87Instruction& original);
 
 // Emits it into the generated code. 0: no room. Callers hold the block lock.

@@ -50,19 +50,6 @@ u32 live_pointer() {
   return rip;
 }
 
-// The whole of it, if it is the lower half of an address in generated code, which is smaller than
-// 4 GiB.
-u64 widen(u64 rip, u64 in_code) {
-  if (rip >> 32 != 0) {
-    return rip;
-  }
-  const u64 candidate = (in_code & ~u64{0xffff'ffff}) | rip;
-  const u64 distance = u64{1} << 32;
-  return in_generated_code(candidate)              ? candidate
-         : in_generated_code(candidate + distance) ? candidate + distance
-                                                   : candidate - distance;
-}
-
 u64 load_field(u64 address, unsigned size) {
   return size == 2   ? raw_load<u16>(address)
          : size == 4 ? raw_load<u32>(address)
@@ -111,7 +98,7 @@ const Op* do_x87_image(Thread& t, const Op& op) {
     rip = load_field(image + at.rip, at.rip_size);
   }
   X87Instruction original;
-  if (original_of(widen(rip, thunk.code), original)) {
+  if (original_of(widen_x87_rip(rip), original)) {
     correct(image, thunk.image, original);
   }
   return next;

@@ -85,7 +85,7 @@ void Arena::put(u64 place, std::span<const u8> code) {
   u8* to = pointer_to<u8>(place - code_base + writable_code_);
   std::memcpy(to, code.data(), code.size());
   put_jump(to + code.size(), place + code.size(), exit_address);
-  std::memset(to + code.size() + 5, breakpoint, gap);
+  std::memset(to + code.size() + jump_size, breakpoint, gap);
 }
 
 void Arena::load(const Image& image) {

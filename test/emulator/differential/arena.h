@@ -39,7 +39,8 @@ class Arena {
   // Every snippet has a place of its own, so that nothing is ever stale, and the same one each
   // time, so that it can be replayed alone.
   static u64 place(u64 number);
-  void put(u64 place, std::span<const u8> code);
+  void put(u64 place, std::span<const u8> code);  // and a jump to the exit
+  static constexpr u64 jump_size = 5;
 
  private:
   u64 writable_code_ = 0;

@@ -54,6 +54,7 @@ void body(Thread& t) {
   t.guest.rip = s.rip;
   run_activations(t, *request.run, request.frame_size);
   asm volatile("xsave64 (%0)" : : "r"(s.vectors), "a"(vector_components), "d"(0) : "memory");
+  asm volatile("fnstenv %0" : "=m"(request.run->x87_environment));
   const u32 mxcsr = 0x1f80;
   asm volatile("fninit\n\tldmxcsr %0" : : "m"(mxcsr));
   copy_words(s.gpr, t.guest.gpr, sizeof s.gpr);

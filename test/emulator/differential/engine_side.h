@@ -11,7 +11,8 @@ struct EngineRun {
   const char* reason;
   u64 instructions;
   Fault fault;
-  u64 stack_top;  // below it, and above the stack pointer, stores were not logged
+  u8 x87_environment[28];  // as fnstenv tells it
+  u64 stack_top;           // below it, and above the stack pointer, stores were not logged
 };
 
 // Runs `state` to its end and leaves the log as it is then. The control registers of the floating

@@ -35,6 +35,11 @@ void stop_running(ucontext_t& c) {
       static_cast<greg_t>(reinterpret_cast<u64>(&differential_native_done));
   constexpr greg_t trap_flag = 0x100;
   c.uc_mcontext.gregs[REG_EFL] &= ~trap_flag;
+  // A far transfer may have led into 32-bit code: cs in the lowest 16 bits, ss in the highest.
+  constexpr u64 own_cs = 0x33;
+  constexpr u64 own_ss = 0x2b;
+  const u64 others = static_cast<u64>(c.uc_mcontext.gregs[REG_CSGSFS]) & 0xffff'ffff'0000;
+  c.uc_mcontext.gregs[REG_CSGSFS] = static_cast<greg_t>(others | own_cs | own_ss << 48);
 }
 
 // The engine counts instructions, the processor time.
@@ -80,8 +85,13 @@ void on_native_fault(int, siginfo_t* info, void* context) {
   stop_running(c);
 }
 
+// Only the snippet at hand is code: what lies elsewhere will be another one's, or was.
+u64 code_begin = 0;
+u64 code_end = 0;
+
 emulator::CodeKind snippet_kind(u64 address) {
-  return address - code_base < code_size ? emulator::CodeKind::stable : emulator::CodeKind::none;
+  return address >= code_begin && address < code_end ? emulator::CodeKind::stable
+                                                     : emulator::CodeKind::none;
 }
 
 void keep_on_this_processor() {  // rdpid, cpuid
@@ -144,6 +154,29 @@ void translate_x87_pointer(State& s) {
       std::memcpy(s.vectors + 6, &original.opcode, 2);
     }
   }
+}
+
+// XSAVE has lost these (see Harness::compare); what fnstenv told has their lower halves.
+void restore_x87_pointers(State& s, const EngineRun& run) {
+  u32 rip;
+  u32 operand;
+  u16 opcode;
+  std::memcpy(&rip, run.x87_environment + 12, 4);
+  std::memcpy(&opcode, run.x87_environment + 18, 2);
+  std::memcpy(&operand, run.x87_environment + 20, 4);
+  u64 seen;
+  std::memcpy(&seen, s.vectors + 8, 8);
+  if (seen != 0 || rip == 0) {
+    return;
+  }
+  // All that snippets work with lies in these 4 GiB; but a thunk's is told by the engine.
+  const auto whole = [](u32 low) { return low == 0 ? 0 : (data_base & ~u64{0xffff'ffff}) | low; };
+  const u64 thunk = emulator::widen_x87_rip(rip);
+  const u64 all = thunk != 0 ? thunk : whole(rip);
+  const u64 operand_address = whole(operand);
+  std::memcpy(s.vectors + 6, &opcode, 2);
+  std::memcpy(s.vectors + 8, &all, 8);
+  std::memcpy(s.vectors + 16, &operand_address, 8);
 }
 
 void run_native(Result& r) {
@@ -222,9 +255,10 @@ void Harness::check_foreseen(const Fault& f) {
   }
 }
 
-void Harness::go_on_natively() {
+void Harness::go_on_natively(const EngineRun& run) {
   set_segments(segments_of(engine_.state));
   Arena::load(engine_.memory);
+  restore_x87_pointers(engine_.state, run);
   translate_x87_pointer(engine_.state);
   {
     const TimeLimit limit;
@@ -247,10 +281,11 @@ void Harness::check_rollback(const Snippet& snippet, const State& start, const I
   constexpr u64 reach = 1024;
   const u64 lowest = std::min(start.gpr[rsp], engine_.state.gpr[rsp]);
   const u64 begin = snippet.moves_stack ? 0 : lowest - std::min(lowest, reach);
-  if (undone.failed != 0) {
-    complaint_ += "  the rollback failed\n";
-  }
-  u64 wrong = 0;
+  // An atomic change of memory that dead frames have come to lie over cannot be undone, nor need
+  // it.
+  const bool frames_in_data =
+      stack_top > low_data_base && begin < data_base + data_pages * page_size;
+  u64 wrong = frames_in_data ? 0 : undone.failed;
   for (u64 i = 0; i < memory.size(); ++i) {
     const u64 at = Arena::address_of_byte(i);
     const bool dead =
@@ -280,6 +315,8 @@ Verdict Harness::compare(const Snippet& snippet, const State& start, const Image
 
 Verdict Harness::compare_once(const Snippet& snippet, const State& start, const Image& memory) {
   const SegmentState segments = SegmentState::read();
+  code_begin = snippet.at;
+  code_end = snippet.at + snippet.code.size() + Arena::jump_size;
   complaint_.clear();
   native_.fault = engine_.fault = {};
   Arena::load(memory);
@@ -290,6 +327,8 @@ Verdict Harness::compare_once(const Snippet& snippet, const State& start, const 
   instructions_ = run.instructions;
   capture_segments(engine_.state);
   Arena::store(engine_.memory);
+  stopped_ = "  the engine stopped with " + std::to_string(static_cast<int>(run.stop)) +
+             (run.reason != nullptr ? std::string(": ") + run.reason : "") + "\n";
   if (run.stop == Stop::fault && run.fault.signal != 0) {
     take_engine_fault(run);
   }
@@ -306,7 +345,7 @@ Verdict Harness::compare_once(const Snippet& snippet, const State& start, const 
     declined = run.stop != Stop::fault;
     declined_at_ = engine_.state.rip;
     reason_ = run.reason != nullptr ? run.reason : "left the stack";
-    go_on_natively();
+    go_on_natively(run);
     if (has_no_end) {
       set_segments(segments);
       return Verdict::endless;
@@ -331,8 +370,8 @@ Verdict Harness::compare_once(const Snippet& snippet, const State& start, const 
 }
 
 std::string Harness::report(const Snippet& snippet, const State& start, const Image& memory) const {
-  return disassemble(snippet.code, snippet.at) + complaint_ + differences(native_, engine_) +
-         side_by_side(start, memory, native_, engine_);
+  return disassemble(snippet.code, snippet.at) + stopped_ + complaint_ +
+         differences(native_, engine_) + side_by_side(start, memory, native_, engine_);
 }
 
 }  // namespace selfheal::differential

@@ -46,13 +46,14 @@ class Harness {
  private:
   Verdict compare_once(const Snippet& snippet, const State& start, const Image& memory);
   void take_engine_fault(const EngineRun& run);
-  void go_on_natively();
+  void go_on_natively(const EngineRun& run);
   void check_foreseen(const Fault& foreseen);
   void check_rollback(const Snippet& snippet, const State& start, const Image& memory,
                       u64 stack_top);
 
   Result native_;
   Result engine_;
+  std::string stopped_;    // why the engine stopped
   std::string complaint_;  // what is wrong besides differences
   u64 declined_at_ = 0;
   const char* reason_ = nullptr;
