@@ -142,9 +142,17 @@ bool log_range(Thread& t, u64 address, u64 size) {
     return true;
   }
   const Saving guard(machine_of(t));
-  if (!t.log.save(address, size)) {
-    stop_here(t, Stop::log_full);
-    return false;
+  // A page at a time: should the next one not be readable, the instruction faults, but some have
+  // written what lies before it (enter, xsave, those the kernel emulates).
+  while (size != 0) {
+    const u64 rest = page_down(address) + page_size - address;
+    const u64 piece = size < rest ? size : rest;
+    if (!t.log.save(address, piece)) {
+      stop_here(t, Stop::log_full);
+      return false;
+    }
+    address += piece;
+    size -= piece;
   }
   return true;
 }

@@ -15,7 +15,7 @@ bool is_branch(const Decoded& d) {
 // The thread's own data lie where FS points. An operand there must be one that can be aimed away.
 bool stays_clear_of_own_data(const Decoded& d) {
   const ZydisDecodedOperand* m = d.memory();
-  if (d.in.address_width != 64) {
+  if (d.in.address_width != 64 || d.in.mnemonic == ZYDIS_MNEMONIC_CLZERO) {
     return false;
   }
   if (m == nullptr || m->mem.type == ZYDIS_MEMOP_TYPE_AGEN || d.in.raw.disp.size == 64) {
@@ -226,7 +226,10 @@ bool Generator::suits(Code& code, u64 at, bool alone) {
     return alone;
   }
   Volatile ignored;
-  const bool uses_fs = (d.in.attributes & ZYDIS_ATTRIB_HAS_SEGMENT_FS) != 0;
+  bool uses_fs = (d.in.attributes & ZYDIS_ATTRIB_HAS_SEGMENT_FS) != 0;
+  for (unsigned i = 0; i < d.in.raw.prefix_count; ++i) {  // clzero's is no attribute
+    uses_fs = uses_fs || d.in.raw.prefixes[i].value == 0x64;
+  }
   if (is_dangerous(d) || (uses_fs && !stays_clear_of_own_data(d)) ||
       (!alone && (uses_fs || stands_alone(d, ignored)))) {
     return false;

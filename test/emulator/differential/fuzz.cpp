@@ -8,6 +8,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "test/emulator/differential/disassemble.h"
 #include "test/emulator/differential/generator.h"
 #include "test/emulator/differential/regressions.h"
 #include "test/emulator/differential/statistics.h"

@@ -5,7 +5,20 @@ namespace {
 
 constexpr Regression list[] = {
     {"410ff7c2", "maskmovq whose bytes wrap past the end of the address space"},
-    {"cd04", "an overflow trap comes behind the instruction"},
+    {"cd04", "int 4 traps behind the instruction"},
+    {"480f014d00", "sidt, which the kernel emulates, had stored a part before its fault"},
+    {"c8080004", "enter had pushed a part before its fault"},
+    {"488b4500ff30", "push of memory: #SS is for the stack only"},
+    {"8f00", "pop to memory: #SS is for the stack only"},
+    {"f0480fc70e", "cmpxchg16b near address zero: misaligned comes first"},
+    {"ff20", "a jump to no address faults where the jump is"},
+    {"ff10", "a call of no address: its push faults first"},
+    {"dec966d937", "fnstenv told the thunk's address"},
+    {"dec9480fae27", "xsave64 told the thunk's address"},
+    {"f367a4", "rep movs with 32-bit addresses"},
+    {"f3f2a6", "cmps with both repeat prefixes"},
+    {"f34190", "pause with REX.B is xchg to some processors"},
+    {"650f01fc", "clzero in another segment"},
 };
 
 }  // namespace
