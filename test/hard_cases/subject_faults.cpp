@@ -114,6 +114,34 @@ HARD_CASE_OF(an_alignment_check, "raise_fault", "SIGBUS code 1 trap 17 error 0 a
   return tell_each(misaligned_with_check);
 }
 
+// The check is on when the region is entered.
+extern "C" void reads_misaligned();
+asm(R"(
+  .pushsection .text
+  .p2align 4
+  .globl reads_misaligned
+  .type reads_misaligned, @function
+reads_misaligned:
+  .cfi_startproc
+  nop
+  nop
+  nop
+  nop
+  nop
+  movl -63(%rsp), %eax
+  ret
+  .cfi_endproc
+  .size reads_misaligned, . - reads_misaligned
+  .popsection
+)");
+CODE(enters_with_check, "pushfq; orl $0x40000, (%rsp); popfq; call reads_misaligned");
+
+HARD_CASE_OF(an_alignment_check_from_outside, "reads_misaligned",
+             "SIGBUS code 1 trap 17 error 0 at 0x0 rip +5\n", .leaves = true) {
+  const bool told = tells_fault(reinterpret_cast<uint64_t>(&reads_misaligned), enters_with_check);
+  return told ? 0 : 1;
+}
+
 CODE(divide_by_zero, "xor %ecx, %ecx; divl %ecx");
 CODE(divide_overflow, "mov $0x80000000, %eax; cltd; mov $-1, %ecx; idivl %ecx");
 // Invalid (0 / 0) and division by zero unmasked.
