@@ -250,6 +250,54 @@ HARD_CASE_OF(regions_after_a_cancelled_thread, "waits_for_a_semaphore returns_fi
   return 0;
 }
 
+// A thread lives on when the region that made it is rolled back, and so does what it was given.
+namespace {
+
+struct Given {
+  int numbers[64];
+};
+
+std::atomic<long> sum;
+int to_thread[2];  // the thread waits for a byte, as what the region remembers of it is rolled back
+
+}  // namespace
+
+REGION int gives_to_a_thread_and_fails() {
+  auto* const mine = new Given;
+  for (int i = 0; i < 64; ++i) {
+    mine->numbers[i] = i;
+  }
+  pthread_t thread;
+  pthread_create(
+      &thread, nullptr,
+      [](void* argument) -> void* {
+        auto* const its = static_cast<Given*>(argument);
+        char go;
+        read(to_thread[0], &go, 1);
+        for (const int n : its->numbers) {
+          sum += n;
+        }
+        delete its;
+        return nullptr;
+      },
+      mine);
+  in_engine(__LINE__);
+  return fail();
+}
+
+HARD_CASE_OF(a_thread_outlives_the_rollback, "gives_to_a_thread_and_fails", "2016\n") {
+  pipe(to_thread);
+  gives_to_a_thread_and_fails();
+  auto* const other = new Given;  // not the same memory
+  memset(static_cast<void*>(other), 0xee, sizeof *other);
+  write(to_thread[1], "", 1);
+  while (sum != 2016) {
+    usleep(1000);
+  }
+  say("%ld\n", sum.load());
+  return 0;
+}
+
 // The first thread may end before the process does.
 REGION int first_thread_exits() {
   const Says said{"first_thread_exits"};
