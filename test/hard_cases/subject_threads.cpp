@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "test/hard_cases/subject.h"
@@ -295,6 +296,56 @@ HARD_CASE_OF(a_thread_outlives_the_rollback, "gives_to_a_thread_and_fails", "201
     usleep(1000);
   }
   say("%ld\n", sum.load());
+  return 0;
+}
+
+// Children of a process whose other threads were in the engine, decoding perhaps: they are alone
+// with what those held.
+namespace {
+
+std::atomic<bool> enough;
+
+}  // namespace
+
+REGION int computes(int variant) {
+  char text[64];
+  snprintf(text, sizeof text, "%d %s %g", variant, variant % 2 == 0 ? "even" : "odd",
+           variant * 0.5);
+  return static_cast<int>(strlen(text)) + variant;
+}
+
+HARD_CASE_OF(children_of_busy_threads, "computes", "0 40\n") {
+  pthread_t threads[3];
+  for (pthread_t& thread : threads) {
+    pthread_create(
+        &thread, nullptr,
+        [](void*) -> void* {
+          for (int i = 0; !enough; ++i) {
+            computes(i % 1000);
+          }
+          return nullptr;
+        },
+        nullptr);
+  }
+  int well = 0;
+  for (int i = 0; i < 40; ++i) {
+    const pid_t child = fork();
+    if (child == 0) {
+      char text[64];
+      const int expected =
+          snprintf(text, sizeof text, "%d %s %g", i, i % 2 == 0 ? "even" : "odd", i * 0.5) + i;
+      _exit(computes(i) == expected ? 0 : 1);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    well += status == 0 ? 1 : 0;
+  }
+  enough = true;
+  int bad = 0;
+  for (const pthread_t thread : threads) {
+    bad += pthread_join(thread, nullptr);
+  }
+  say("%d %d\n", bad, well);
   return 0;
 }
 
