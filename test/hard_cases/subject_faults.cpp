@@ -57,8 +57,8 @@ HARD_CASE_OF(privileged_instructions, "raise_fault",
   return tell_each(halt, read_port, disable_interrupts, read_msr, unused_interrupt);
 }
 
-CODE(undefined_0, "nop; ud0 %eax, %eax");
-CODE(undefined_1, "nop; ud1 %eax, %eax");
+CODE(undefined_0, "nop; .byte 0x0f, 0xff, 0xc0");  // ud0 %eax, %eax
+CODE(undefined_1, "nop; .byte 0x0f, 0xb9, 0xc0");  // ud1 %eax, %eax
 CODE(undefined_2, "nop; ud2");
 CODE(lock_without_memory, "nop; .byte 0xf0, 0x01, 0xc0");  // lock add %eax, %eax
 CODE(lock_on_mov, "nop; .byte 0xf0, 0x89, 0x04, 0x24");    // lock mov %eax, (%rsp)
