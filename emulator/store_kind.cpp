@@ -40,7 +40,7 @@ StoreKind kind_of_visible_store(ThunkOp& thunk, const Instruction& in,
       return StoreKind::xsave_compact;
     case ZYDIS_MNEMONIC_FXSAVE:
     case ZYDIS_MNEMONIC_FXSAVE64:
-      thunk.size = 512;
+      thunk.size = 464;  // the rest is the program's (SDM vol. 1, 10.5.1)
       return StoreKind::fixed;
     case ZYDIS_MNEMONIC_FNSAVE:
       thunk.size = in.has_16_bit_operand() ? 94 : 108;
