@@ -223,6 +223,7 @@ bool undo(const ActionRecord& record, Unheld& unheld, Thread* owner) {
   const u64 c = record.c;
   switch (record.action()) {
     case Action::none:
+    case Action::given_away:
     case Action::atomic_new_128:
     case Action::sigaction_rest:
       return true;

@@ -34,6 +34,7 @@ enum class Action : u32 {
   make_writable,  // a: address, b: size: an mprotect may have taken what older records write to
   restore_break,  // a: the program break
   detach_shared,  // a: address of a System V segment
+  given_away,     // a: begin, b: end: older records leave that memory alone (given_away.h)
 
   // Descriptors and process state
   close_fd,             // a: descriptor

@@ -181,6 +181,9 @@ EffectResult start_guest_thread(Thread& t, Request& r, u64 next_rip) {
     const NativeScope child_runs(&t, ThreadState::suspended);
     result = selfheal_guest_clone(r.registers, kept, t.guest.rflags & ~trap_flag);
   }
+  if (result > 0 && !r.has(CLONE_VFORK)) {
+    t.log.give_away(r.stack - 1, r.stack);  // what it was mapped with, too
+  }
   return made(t, r, result);
 }
 

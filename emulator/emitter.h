@@ -55,6 +55,14 @@ class Emitter {
     thread_word(0x80, 7, fs, false);
     byte(value);
   }
+  void test_word(u32 bits, i32 fs) {  // testl $bits, %fs:disp
+    thread_word(0xf7, 0, fs, false);
+    dword(bits);
+  }
+  void push_immediate(u32 value) {
+    byte(0x68);
+    dword(value);
+  }
   void subtract(u8 reg, i32 fs) { thread_word(0x2b, reg, fs, true); }  // sub %fs:disp, %reg
   void compare(u8 reg, i32 fs) { thread_word(0x3b, reg, fs, true); }   // cmp %fs:disp, %reg
   void move(u8 to, u8 from) {

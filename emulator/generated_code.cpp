@@ -2,6 +2,8 @@
 
 #include <cpuid.h>
 
+#include "emulator/flags.h"
+
 namespace selfheal::emulator {
 namespace {
 
@@ -42,6 +44,11 @@ void emit_trampolines(Emitter& e, u64 native_entry) {
   e.store(rsp, guest_word(rsp));
   e.load(rsp, in_thread(offsetof(Thread, stack_top)));
   e.cld();
+  e.test_word(flag_tf | flag_ac, guest_flags());  // ours may be misaligned
+  const unsigned plain = e.jump_if_equal();
+  e.push_immediate(0x202);
+  e.popfq();
+  e.land(plain);
   e.call_word(in_thread(offsetof(Thread, run)));
   const unsigned check = e.size();
   e.compare_byte(0, in_thread(offsetof(Thread, signal_waits)));

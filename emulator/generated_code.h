@@ -31,7 +31,8 @@ bool in_generated_code(u64 address);
 // Copies code in; 0 when there is no room. Callers hold the block lock.
 u64 place_code(const u8* bytes, unsigned size);
 
-// The ways in and out; addresses. From `leave` to `leave_end` a signal that comes now is too late to be seen.
+// The ways in and out; addresses. From `leave` to `leave_end` a signal that comes now is too late
+// to be seen.
 struct Trampolines {
   u64 enter;
   u64 leave;

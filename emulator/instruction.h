@@ -16,6 +16,18 @@ struct Instruction {
 
   u64 next_rip() const { return rip + info.length; }
   bool has(u64 attribute) const { return (info.attributes & attribute) != 0; }
+  // REX.W overrules the operand-size prefix (SDM vol. 2, 2.2.1.2).
+  bool has_16_bit_operand() const {
+    return has(ZYDIS_ATTRIB_HAS_OPERANDSIZE) && info.raw.rex.W == 0;
+  }
+  bool has_prefix(u8 prefix) const {
+    for (unsigned i = 0; i < info.raw.prefix_count; ++i) {
+      if (info.raw.prefixes[i].value == prefix) {
+        return true;
+      }
+    }
+    return false;
+  }
   bool is_register(unsigned i) const {
     return i < info.operand_count_visible && operands[i].type == ZYDIS_OPERAND_TYPE_REGISTER;
   }

@@ -5,6 +5,7 @@
 
 #include "emulator/block_cache.h"
 #include "emulator/decode.h"
+#include "emulator/flags.h"
 #include "emulator/generated_code.h"
 #include "emulator/handlers.h"
 #include "emulator/machine.h"
@@ -192,6 +193,9 @@ Outcome go_on(Thread& t) {
 }  // namespace
 
 Outcome run(Thread& t) {
+  if ((t.guest.rflags & (flag_tf | flag_ac)) != 0) {
+    return {Stop::unsupported, 0, "the trap or the alignment-check flag is set"};
+  }
   Machine& m = machine_of(t);
   m.elide_top = t.entry_sp;
   m.stack_floor = t.guest.gpr[rsp];

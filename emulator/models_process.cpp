@@ -18,10 +18,23 @@ EffectResult irrevocable(Thread& thread, u32 system_call) {
 
 }  // namespace
 
+// What the thread is given stays its own, should the region be rolled back, if the region has made
+// it: the usual argument is a fresh chunk of the heap. What lies behind pointers in there is not
+// known.
 EffectResult model_thread_create(Thread& thread) {
-  return keep_result(thread, argument(thread, 0), sizeof(pthread_t))
-             ? irrevocable(thread, SYS_clone3)
-             : EffectResult::unsupported;
+  if (!prepare(thread) || !keep_result(thread, argument(thread, 0), sizeof(pthread_t)) ||
+      !thread.log.room()) {
+    return EffectResult::unsupported;
+  }
+  const EffectResult result = irrevocable(thread, SYS_clone3);
+  const u64 given = argument(thread, 3);
+  const bool fresh = thread.log.find(Action::free_memory, given);
+  if (static_cast<u32>(thread.guest.gpr[rax]) == 0 && given != 0) {
+    const NativeScope native(&thread);
+    const u64 size = fresh ? call_at(native_functions.malloc_usable_size, given) : 0;
+    thread.log.give_away(given, given + size);
+  }
+  return result;
 }
 
 // Others may wait for what we hold back while we wait for them.
@@ -62,24 +75,66 @@ EffectResult model_tls_address(Thread& thread) {
 // loaded stays loaded; what was unloaded is gone.
 namespace {
 
-struct Changes {
-  u64 loaded;
-  u64 unloaded;
+struct Module {
+  u64 begin;
+  u64 end;
 };
 
-// The loader's own counts. 0 where the program has no dl_iterate_phdr.
-Changes count_changes() {
-  Changes changes{0, 0};
-  if (native_functions.dl_iterate_phdr != 0) {
-    constexpr auto look = [](dl_phdr_info* info, u64, void* data) {
-      *static_cast<Changes*>(data) = {info->dlpi_adds, info->dlpi_subs};
-      return 1;
-    };
-    call_at(native_functions.dl_iterate_phdr,
-            address_of_function(static_cast<int (*)(dl_phdr_info*, u64, void*)>(look)),
-            address_of(&changes));
+// What is loaded, and the loader's own counts of what has been and was unloaded.
+struct Modules {
+  static constexpr unsigned capacity = 256;
+  u64 loaded = 0;
+  u64 unloaded = 0;
+  unsigned count = 0;
+  Module modules[capacity];
+
+  Modules() {
+  }  // NOLINT(modernize-use-equals-default): `= default` would clear the array, by memset
+  bool has(const Module& module) const {
+    for (unsigned i = 0; i < count; ++i) {
+      if (modules[i].begin == module.begin && modules[i].end == module.end) {
+        return true;
+      }
+    }
+    return false;
   }
-  return changes;
+};
+
+int note_module(dl_phdr_info* info, u64, void* data) {
+  auto& all = *static_cast<Modules*>(data);
+  Module module{~u64{0}, 0};
+  for (unsigned i = 0; i < info->dlpi_phnum; ++i) {
+    const auto& header = info->dlpi_phdr[i];
+    const u64 begin = page_down(info->dlpi_addr + header.p_vaddr);
+    const u64 end = page_up(info->dlpi_addr + header.p_vaddr + header.p_memsz);
+    if (header.p_type == PT_LOAD) {
+      module.begin = begin < module.begin ? begin : module.begin;
+      module.end = end > module.end ? end : module.end;
+    }
+  }
+  all.loaded = info->dlpi_adds;
+  all.unloaded = info->dlpi_subs;
+  if (all.count < Modules::capacity) {
+    all.modules[all.count++] = module;
+  }
+  return 0;
+}
+
+void list_modules(Modules& modules) {
+  if (native_functions.dl_iterate_phdr != 0) {
+    call_at(native_functions.dl_iterate_phdr, address_of_function(&note_module),
+            address_of(&modules));
+  }
+}
+
+// Memory of modules that are gone may be anybody's by now.
+void give_away_unloaded(UndoLog& log, const Modules& before, const Modules& after) {
+  for (unsigned i = 0; i < before.count; ++i) {
+    const Module& module = before.modules[i];
+    if (!after.has(module) && log.room()) {
+      log.give_away(module.begin, module.end);
+    }
+  }
 }
 
 }  // namespace
@@ -93,14 +148,17 @@ EffectResult model_loader(Thread& thread) {
   }
   thread.log.run_deferred();
   const NativeScope native(&thread);
-  const Changes before = count_changes();
+  Modules before;
+  list_modules(before);
   const u64 error = call_native_on_guest_stack(thread);
-  const Changes after = count_changes();
+  Modules after;
+  list_modules(after);
   if (after.loaded != before.loaded) {
     thread.log.note_irrevocable(SYS_mmap);
   }
   if (after.unloaded != before.unloaded) {
     thread.log.note_irrevocable(SYS_munmap);
+    give_away_unloaded(thread.log, before, after);
   }
   return returns_int(thread, error);
 }

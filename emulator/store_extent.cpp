@@ -142,6 +142,16 @@ u64 cache_line_of(Thread& t, const Op& op) {
   return (segment + (op.address32 ? get<u32>(t, rax * 8) : t.guest.gpr[rax])) & ~u64{63};
 }
 
+// Downwards, as they are made: some may be done when one faults.
+bool log_pushes(Thread& t, u64 size, u64 count) {
+  for (u64 i = 1; i <= count; ++i) {
+    if (!log_range(t, t.guest.gpr[rsp] - i * size, size)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 void start_store_extents() {
@@ -210,10 +220,8 @@ bool log_stores(Thread& t, const Op& op) {
         return false;
       }
       return true;
-    case StoreKind::enter: {
-      const u64 bytes = 8 * (u64{thunk.size} + 1);
-      return log_range(t, t.guest.gpr[rsp] - bytes, bytes);
-    }
+    case StoreKind::enter:
+      return log_pushes(t, thunk.size, thunk.lanes);
     case StoreKind::none:
     case StoreKind::string:
       break;

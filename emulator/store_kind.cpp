@@ -40,13 +40,13 @@ StoreKind kind_of_visible_store(ThunkOp& thunk, const Instruction& in,
       return StoreKind::xsave_compact;
     case ZYDIS_MNEMONIC_FXSAVE:
     case ZYDIS_MNEMONIC_FXSAVE64:
-      thunk.size = 512;
+      thunk.size = 464;  // the rest is the program's (SDM vol. 1, 10.5.1)
       return StoreKind::fixed;
     case ZYDIS_MNEMONIC_FNSAVE:
-      thunk.size = in.has(ZYDIS_ATTRIB_HAS_OPERANDSIZE) ? 94 : 108;
+      thunk.size = in.has_16_bit_operand() ? 94 : 108;
       return StoreKind::fixed;
     case ZYDIS_MNEMONIC_FNSTENV:
-      thunk.size = in.has(ZYDIS_ATTRIB_HAS_OPERANDSIZE) ? 14 : 28;
+      thunk.size = in.has_16_bit_operand() ? 14 : 28;
       return StoreKind::fixed;
     case ZYDIS_MNEMONIC_VMASKMOVPS:
     case ZYDIS_MNEMONIC_VMASKMOVPD:
@@ -132,7 +132,8 @@ bool hidden_store(ThunkOp& thunk, const Instruction& in) {
       return true;
     case ZYDIS_MNEMONIC_ENTER:
       thunk.store = StoreKind::enter;
-      thunk.size = static_cast<u32>(in.immediate(1)) & 31;
+      thunk.size = in.has_16_bit_operand() ? 2 : 8;
+      thunk.lanes = static_cast<u16>((in.immediate(1) & 31) + 1);
       return true;
     default:
       break;

@@ -30,7 +30,7 @@ enum class StoreKind : u8 {
   xsave,       // the requested components, in the standard format
   xsave_used,  // of them, those that are not in their initial state
   xsave_compact,
-  enter,    // `size`: the nesting level
+  enter,    // `lanes` pushes of `size` bytes
   push,     // `size` bytes below rsp
   gs_base,  // no memory at all
 };

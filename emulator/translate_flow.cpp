@@ -17,6 +17,11 @@ Handler flow(Op& op, const Instruction& in, Handler direct, Handler by_register,
   return by_memory;
 }
 
+bool is_loop(const Instruction& in) {
+  return in.info.mnemonic == ZYDIS_MNEMONIC_LOOP || in.info.mnemonic == ZYDIS_MNEMONIC_LOOPE ||
+         in.info.mnemonic == ZYDIS_MNEMONIC_LOOPNE;
+}
+
 }  // namespace
 
 Handler pick_branch(Op& op, const Instruction& in, Translated& result) {
@@ -26,7 +31,7 @@ Handler pick_branch(Op& op, const Instruction& in, Translated& result) {
     return op.handler;
   }
   // REX.W overrules the prefix; compilers write both to pad calls of __tls_get_addr.
-  if (in.has(ZYDIS_ATTRIB_HAS_OPERANDSIZE) && in.info.raw.rex.W == 0) {
+  if (in.has_16_bit_operand()) {
     make_unsupported(op, "a branch with an operand-size prefix");  // processors disagree
     return op.handler;
   }
@@ -44,6 +49,11 @@ Handler pick_branch(Op& op, const Instruction& in, Translated& result) {
   }
   if (!in.is_immediate(0)) {
     return nullptr;
+  }
+  if (is_loop(in) && (in.has_prefix(0xf2) || in.has_prefix(0xf3))) {
+    // Reserved; AMD's take the condition from the prefix.
+    make_unsupported(op, "a loop instruction with a repeat prefix");
+    return op.handler;
   }
   result.conditional = true;
   op.immediate = in.branch_target();

@@ -71,7 +71,7 @@ void collect_x87(ThunkPlan& plan, const Instruction& in) {
 }
 
 X87Image x87_image(const Instruction& in) {
-  const bool short_form = in.has(ZYDIS_ATTRIB_HAS_OPERANDSIZE);
+  const bool short_form = in.has_16_bit_operand();
   switch (in.info.mnemonic) {
     case ZYDIS_MNEMONIC_FNSAVE:
     case ZYDIS_MNEMONIC_FNSTENV:

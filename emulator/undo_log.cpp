@@ -140,6 +140,23 @@ bool UndoLog::cancel(Action action, u64 a) {
   return true;
 }
 
+void UndoLog::give_away(u64 begin, u64 end) {
+  const u64 inside = begin;
+  for (u64 at = last_action_; at != 0;) {
+    auto* record = pointer_to<ActionRecord>(at);
+    const bool maps = record->action() == Action::unmap && inside - record->a < record->b;
+    if (maps || (record->action() == Action::free_memory && record->a == inside)) {
+      record->header = action_kind | static_cast<u32>(Action::none);
+    }
+    if (maps) {
+      begin = record->a;
+      end = end > record->a + record->b ? end : record->a + record->b;
+    }
+    at = record->older;
+  }
+  static_cast<void>(action(Action::given_away, begin, end));
+}
+
 bool UndoLog::find(Action action, u64 a, u64* b) const {
   const ActionRecord* record = newest(action, a);
   if (record != nullptr && b != nullptr) {

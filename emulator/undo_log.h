@@ -38,6 +38,7 @@ namespace selfheal::emulator {
 
 struct Thread;
 struct ActionRecord;
+struct RecordView;
 
 // Compensations, run at rollback, newest first. See actions.h for what each does.
 enum class Action : u32;
@@ -106,6 +107,11 @@ class UndoLog {
   bool changed_atomically(u64 address) const {
     return (atomic_words_ >> hash_of(address, 6) & 1) != 0 && find_atomic(address);
   }
+
+  // The memory is gone, or another thread's now, for good: a rollback leaves alone what was written
+  // there until now, and does not take back the heap chunk at `begin`, nor the mapping around it,
+  // all of which goes with it. Ask for room().
+  void give_away(u64 begin, u64 end);
 
   [[nodiscard]] bool defer(Deferred effect, u64 a, u64 b = 0);
   // Is this held back? Exact among the newest 256; beyond those a filter may let one be missed.
@@ -182,6 +188,7 @@ class UndoLog {
   bool find_atomic(u64 address) const;
 
   static void replay(void* state);
+  static void restore(Replay& state, const RecordView& record);
   static void restore_pages(Replay& state);
   RollbackResult replay_to(u64 floor);
   ActionRecord* newest(Action action, u64 a) const;

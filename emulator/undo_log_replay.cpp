@@ -1,5 +1,6 @@
 #include "emulator/actions.h"
 #include "emulator/copy_bytes.h"
+#include "emulator/given_away.h"
 #include "emulator/guard.h"
 #include "emulator/undo_log.h"
 #include "emulator/undo_log_record.h"
@@ -23,22 +24,36 @@ struct UndoLog::Replay {
   u64 floor;
   RollbackResult result;
   Unheld unheld;
+  GivenAway given;
   RecordView bytes;  // being put back: a fault now is its
 };
 
+// All of a record but what was given away.
+void UndoLog::restore(Replay& state, const RecordView& record) {
+  const u64 end = record.address + record.size;
+  for (u64 at = record.address; at < end;) {
+    u64 next = end;
+    if (state.given.none() || !state.given.holds(at, end, next)) {
+      state.bytes = {record.begin + (at - record.address), at, next - at};
+      compiler_barrier();
+      restore_bytes(at, state.bytes.begin, next - at);
+      compiler_barrier();
+      state.bytes.size = 0;
+      state.result.bytes += next - at;
+    }
+    at = next;
+  }
+}
+
 // The cursor moves before a record is replayed, so that after a fault the next older one is next.
 void UndoLog::replay(void* state) {
-  auto& [log, floor, result, unheld, bytes] = *static_cast<Replay*>(state);
+  auto& replaying = *static_cast<Replay*>(state);
+  auto& [log, floor, result, unheld, given, bytes] = replaying;
   while (log.cursor_ > floor) {
     const RecordView record = record_before(log.cursor_, action_size);
     log.cursor_ = record.begin;
     if (record.size != 0) {
-      bytes = record;
-      compiler_barrier();
-      restore_bytes(record.address, record.begin, record.size);
-      compiler_barrier();
-      bytes.size = 0;
-      result.bytes += record.size;
+      restore(replaying, record);
       continue;
     }
     compiler_barrier();
@@ -49,12 +64,18 @@ void UndoLog::replay(void* state) {
       case Action::atomic_new_128:
       case Action::sigaction_rest:
         break;  // cancelled, or operands of the action that was just undone
+      case Action::given_away:
+        given.add(action.a, action.b);
+        break;
       case Action::make_writable:
         if (!log.touches(action.a, action.a + action.b)) {
           break;
         }
         [[fallthrough]];
       default:
+        if (u64 until; given.holds(action.a, action.a + 1, until)) {
+          break;  // a word or a lock that is in there
+        }
         ++result.actions;
         result.failed += undo(action, unheld, log.owner_) ? 0 : 1;
     }
@@ -109,7 +130,7 @@ void UndoLog::restore_pages(Replay& state) {
 }
 
 RollbackResult UndoLog::replay_to(u64 floor) {
-  Replay state{*this, floor, {}, {}, {}};
+  Replay state{*this, floor, {}, {}, {}, {}};
   begin_anew();
   if (owner_ == nullptr) {
     replay(&state);

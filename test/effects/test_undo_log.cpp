@@ -381,3 +381,46 @@ TEST_CASE("A fault leaves guarded calls one by one, inner first") {
   CHECK_FALSE(state.inner);
   CHECK(state.steps == 2);
 }
+
+TEST_CASE(
+    "Memory that was given away keeps what was written before, and loses what was written after") {
+  GuestThread guest;
+  UndoLog& log = guest.log();
+  Pages memory(3);
+  u8* const bytes = memory.data();
+  for (u64 i = 0; i < memory.size(); ++i) {
+    bytes[i] = 1;
+  }
+  const u64 begin = memory.address() + 100;
+  const u64 end = memory.address() + page_size + 50;
+  // One record that reaches over both ends, and a word inside changed by an atomic.
+  REQUIRE(log.save(memory.address(), memory.size()));
+  for (u64 i = 0; i < memory.size(); ++i) {
+    bytes[i] = 2;
+  }
+  REQUIRE(log.action(Action::atomic_add, begin + 60, 1, 1));
+  ++bytes[160];
+  log.give_away(begin, end);
+  REQUIRE(log.save_value<u8>(begin));
+  bytes[100] = 9;
+  const RollbackResult result = log.rollback();
+  CHECK(result.failed == 0);
+  for (u64 i = 0; i < memory.size(); ++i) {
+    const u64 at = memory.address() + i;
+    const u8 expected = at < begin || at >= end ? 1 : i == 160 ? 3 : 2;
+    INFO(i);
+    REQUIRE(bytes[i] == expected);
+  }
+}
+
+TEST_CASE("What is given away takes its mapping along") {
+  GuestThread guest;
+  UndoLog& log = guest.log();
+  Pages memory(2);
+  REQUIRE(log.action(Action::unmap, memory.address(), memory.size()));
+  REQUIRE(log.save_value<u8>(memory.address() + 5));
+  memory.data()[5] = 7;
+  log.give_away(memory.address() + page_size, memory.address() + page_size + 1);
+  CHECK(log.rollback().failed == 0);
+  CHECK(memory.data()[5] == 7);
+}

@@ -34,8 +34,9 @@ HARD_CASE_OF(another_library_at_the_same_address, "calls", "1, then 2 at the sam
 namespace {
 
 [[gnu::noinline]] int to_be_patched() {
-  asm volatile("");
-  return 5;
+  int value = 5;
+  asm volatile("" : "+r"(value));
+  return value;
 }
 
 // mov $value, %eax; ret over the function's beginning, as hot patchers do it.

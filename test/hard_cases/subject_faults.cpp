@@ -57,8 +57,8 @@ HARD_CASE_OF(privileged_instructions, "raise_fault",
   return tell_each(halt, read_port, disable_interrupts, read_msr, unused_interrupt);
 }
 
-CODE(undefined_0, "nop; ud0 %eax, %eax");
-CODE(undefined_1, "nop; ud1 %eax, %eax");
+CODE(undefined_0, "nop; .byte 0x0f, 0xff, 0xc0");  // ud0 %eax, %eax
+CODE(undefined_1, "nop; .byte 0x0f, 0xb9, 0xc0");  // ud1 %eax, %eax
 CODE(undefined_2, "nop; ud2");
 CODE(lock_without_memory, "nop; .byte 0xf0, 0x01, 0xc0");  // lock add %eax, %eax
 CODE(lock_on_mov, "nop; .byte 0xf0, 0x89, 0x04, 0x24");    // lock mov %eax, (%rsp)
@@ -112,6 +112,34 @@ CODE(misaligned_with_check, "pushfq; orl $0x40000, (%rsp); popfq; movl -63(%rsp)
 HARD_CASE_OF(an_alignment_check, "raise_fault", "SIGBUS code 1 trap 17 error 0 at 0x0 rip +9\n",
              .leaves = true) {
   return tell_each(misaligned_with_check);
+}
+
+// The check is on when the region is entered.
+extern "C" void reads_misaligned();
+asm(R"(
+  .pushsection .text
+  .p2align 4
+  .globl reads_misaligned
+  .type reads_misaligned, @function
+reads_misaligned:
+  .cfi_startproc
+  nop
+  nop
+  nop
+  nop
+  nop
+  movl -63(%rsp), %eax
+  ret
+  .cfi_endproc
+  .size reads_misaligned, . - reads_misaligned
+  .popsection
+)");
+CODE(enters_with_check, "pushfq; orl $0x40000, (%rsp); popfq; call reads_misaligned");
+
+HARD_CASE_OF(an_alignment_check_from_outside, "reads_misaligned",
+             "SIGBUS code 1 trap 17 error 0 at 0x0 rip +5\n", .leaves = true) {
+  const bool told = tells_fault(reinterpret_cast<uint64_t>(&reads_misaligned), enters_with_check);
+  return told ? 0 : 1;
 }
 
 CODE(divide_by_zero, "xor %ecx, %ecx; divl %ecx");

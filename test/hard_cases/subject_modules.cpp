@@ -165,3 +165,26 @@ HARD_CASE_OF(a_loaded_module_survives_a_rollback, "loads_and_fails",
   say("%d %d\n", module != nullptr, find<Function>(module, "plugin_function")(1));
   return 0;
 }
+
+// What the region wrote to a module that it then unloaded must not be put back: another module may
+// lie there by then.
+REGION int unloads_and_fails() {
+  void* const old = dlopen(PLUGIN, RTLD_NOW | RTLD_NOLOAD);
+  *find<int*>(old, "plugin_number") = 50;
+  dlclose(old);
+  dlclose(old);
+  void* const again = dlopen(PLUGIN, RTLD_NOW);
+  in_engine(__LINE__);
+  return again == nullptr ? 1 : fail();
+}
+
+HARD_CASE_OF(an_unloaded_module_is_left_alone, "unloads_and_fails",
+             "constructor\ndestructor\nconstructor\n7 1\ndestructor\n") {
+  int* const before = find<int*>(dlopen(PLUGIN, RTLD_NOW), "plugin_number");
+  *before = 30;
+  unloads_and_fails();
+  const auto* const now = find<int*>(dlopen(PLUGIN, RTLD_NOW | RTLD_NOLOAD), "plugin_number");
+  // The case is about the same address; the loader takes the same place as a rule.
+  say("%d %d\n", *now, now == before);
+  return 0;
+}

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "test/hard_cases/subject.h"
@@ -247,6 +248,104 @@ HARD_CASE_OF(regions_after_a_cancelled_thread, "waits_for_a_semaphore returns_fi
   sem_init(&semaphore, 0, 0);
   cancel_while_waiting(waits_for_a_semaphore);
   run(returns_five, nullptr);
+  return 0;
+}
+
+// A thread lives on when the region that made it is rolled back, and so does what it was given.
+namespace {
+
+struct Given {
+  int numbers[64];
+};
+
+std::atomic<long> sum;
+int to_thread[2];  // the thread waits for a byte, as what the region remembers of it is rolled back
+
+}  // namespace
+
+REGION int gives_to_a_thread_and_fails() {
+  auto* const mine = new Given;
+  for (int i = 0; i < 64; ++i) {
+    mine->numbers[i] = i;
+  }
+  pthread_t thread;
+  pthread_create(
+      &thread, nullptr,
+      [](void* argument) -> void* {
+        auto* const its = static_cast<Given*>(argument);
+        char go;
+        read(to_thread[0], &go, 1);
+        for (const int n : its->numbers) {
+          sum += n;
+        }
+        delete its;
+        return nullptr;
+      },
+      mine);
+  in_engine(__LINE__);
+  return fail();
+}
+
+HARD_CASE_OF(a_thread_outlives_the_rollback, "gives_to_a_thread_and_fails", "2016\n") {
+  pipe(to_thread);
+  gives_to_a_thread_and_fails();
+  auto* const other = new Given;  // not the same memory
+  memset(static_cast<void*>(other), 0xee, sizeof *other);
+  write(to_thread[1], "", 1);
+  while (sum != 2016) {
+    usleep(1000);
+  }
+  say("%ld\n", sum.load());
+  return 0;
+}
+
+// Children of a process whose other threads were in the engine, decoding perhaps: they are alone
+// with what those held.
+namespace {
+
+std::atomic<bool> enough;
+
+}  // namespace
+
+REGION int computes(int variant) {
+  char text[64];
+  snprintf(text, sizeof text, "%d %s %g", variant, variant % 2 == 0 ? "even" : "odd",
+           variant * 0.5);
+  return static_cast<int>(strlen(text)) + variant;
+}
+
+HARD_CASE_OF(children_of_busy_threads, "computes", "0 40\n") {
+  pthread_t threads[3];
+  for (pthread_t& thread : threads) {
+    pthread_create(
+        &thread, nullptr,
+        [](void*) -> void* {
+          for (int i = 0; !enough; ++i) {
+            computes(i % 1000);
+          }
+          return nullptr;
+        },
+        nullptr);
+  }
+  int well = 0;
+  for (int i = 0; i < 40; ++i) {
+    const pid_t child = fork();
+    if (child == 0) {
+      char text[64];
+      const int expected =
+          snprintf(text, sizeof text, "%d %s %g", i, i % 2 == 0 ? "even" : "odd", i * 0.5) + i;
+      _exit(computes(i) == expected ? 0 : 1);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    well += status == 0 ? 1 : 0;
+  }
+  enough = true;
+  int bad = 0;
+  for (const pthread_t thread : threads) {
+    bad += pthread_join(thread, nullptr);
+  }
+  say("%d %d\n", bad, well);
   return 0;
 }
 

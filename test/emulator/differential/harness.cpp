@@ -179,13 +179,6 @@ void restore_x87_pointers(State& s, const EngineRun& run) {
   std::memcpy(s.vectors + 16, &operand_address, 8);
 }
 
-void run_native(Result& r) {
-  native_fault = &r.fault;
-  differential_run_native(&r.state);
-  native_fault = nullptr;
-  r.state.rip = r.fault.any ? r.fault.rip : exit_address;
-}
-
 long context_switches() {
   rusage usage{};
   getrusage(RUSAGE_THREAD, &usage);
@@ -193,6 +186,18 @@ long context_switches() {
 }
 
 }  // namespace
+
+void run_native(Result& r) {
+  native_fault = &r.fault;
+  differential_run_native(&r.state);
+  native_fault = nullptr;
+  r.state.rip = r.fault.any ? r.fault.rip : exit_address;
+}
+
+void Harness::set_code(u64 at, u64 size) {
+  code_begin = at;
+  code_end = at + size + Arena::jump_size;
+}
 
 Harness::Harness() {
   keep_on_this_processor();
@@ -315,8 +320,7 @@ Verdict Harness::compare(const Snippet& snippet, const State& start, const Image
 
 Verdict Harness::compare_once(const Snippet& snippet, const State& start, const Image& memory) {
   const SegmentState segments = SegmentState::read();
-  code_begin = snippet.at;
-  code_end = snippet.at + snippet.code.size() + Arena::jump_size;
+  set_code(snippet.at, snippet.code.size());
   complaint_.clear();
   native_.fault = engine_.fault = {};
   Arena::load(memory);

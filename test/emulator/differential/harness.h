@@ -36,6 +36,9 @@ class Harness {
 
   Verdict compare(const Snippet& snippet, const State& start, const Image& memory);
 
+  // What is code to the engine, from now on.
+  static void set_code(u64 at, u64 size);
+
   // Of the last comparison: what differs, and all that helps to see why.
   std::string report(const Snippet& snippet, const State& start, const Image& memory) const;
   // Of the last one that was declined: where, and why.
@@ -59,5 +62,8 @@ class Harness {
   const char* reason_ = nullptr;
   u64 instructions_ = 0;
 };
+
+// Runs result.state on the processor to its end or fault.
+void run_native(Result& result);
 
 }  // namespace selfheal::differential

@@ -99,6 +99,15 @@ bool stands_alone(const Decoded& d, Volatile& ignored) {
   }
 }
 
+bool uses_stack(const Decoded& d) {
+  for (unsigned i = d.in.operand_count_visible; i < d.in.operand_count; ++i) {
+    if (d.operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY && gpr_of(d.operands[i].mem.base) == rsp) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool moves_stack(const Decoded& d) {
   switch (d.in.mnemonic) {
     case ZYDIS_MNEMONIC_ENTER:

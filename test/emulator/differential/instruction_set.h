@@ -29,6 +29,8 @@ bool is_dangerous(const Decoded& d);
 // the comparison.
 bool stands_alone(const Decoded& d, Volatile& ignored);
 
+bool uses_stack(const Decoded& d);
+
 // Does it change rsp other than by pushing and popping?
 bool moves_stack(const Decoded& d);
 

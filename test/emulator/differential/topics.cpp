@@ -273,16 +273,21 @@ Generator::Drawn Generator::snippet(u64 at) {
 
 Generator::Drawn Generator::describe(Code code) {
   Drawn drawn;
-  drawn.code = std::move(code);
+  drawn.code = code;
+  bool branches = false;
+  bool pushes = false;
   for (u64 offset = 0; offset < drawn.code.size();) {
     Decoded d;
     if (!decode(drawn.code.from(offset), d)) {
       break;
     }
     drawn.moves_stack = drawn.moves_stack || moves_stack(d);
+    branches = branches || d.in.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE;
+    pushes = pushes || uses_stack(d);
     stands_alone(d, drawn.ignored);
     offset += d.in.length;
   }
+  drawn.moves_stack = drawn.moves_stack || (branches && pushes);  // in a loop, how far?
   return drawn;
 }
 
