@@ -105,6 +105,41 @@ HARD_CASE_OF(each_call_has_its_own_budget, "counts_to", "5000000\n",
   return heals() == 0 ? 0 : 1;
 }
 
+// Where policy forbids to heal, the loop goes on natively from where it was, as without us.
+
+namespace {
+
+char filled[1 << 20];
+
+int times_of(char c) {
+  int count = 0;
+  for (const char one : filled) {
+    count += one == c ? 1 : 0;
+  }
+  return count;
+}
+
+}  // namespace
+
+REGION int fills(char with) {
+  char* to = filled;
+  uint64_t size = sizeof filled;
+  asm volatile("rep stosb" : "+D"(to), "+c"(size) : "a"(with) : "memory");
+  return to == filled + sizeof filled && size == 0 ? 0 : 1;
+}
+
+HARD_CASE_OF(a_loop_that_may_not_be_healed_goes_on, "fills counts_to", "1048576 0 50000\n",
+             .leaves = true, .options = "instruction-budget=200:heals-per-minute=1") {
+  fills('a');
+  fills('b');
+  const int result = fills('c');
+  for (int i = 0; i < 4; ++i) {
+    counts_to(50000);
+  }
+  say("%d %d %d\n", times_of('c'), result, counts_to(50000));
+  return !loaded() || heals() == 2 ? 0 : 1;
+}
+
 // Calls that wait for what never comes.
 
 namespace {

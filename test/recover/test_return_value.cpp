@@ -107,6 +107,7 @@ TEST_CASE("errno goes with -1 and NULL, by the kind of fault, and with nothing e
   CHECK(infer("sign", FaultKind::divide) == EDOM);
   CHECK(infer("sign", FaultKind::illegal_instruction) == ENOSYS);
   CHECK(infer("sign", FaultKind::stack_exhaustion) == ENOMEM);
+  CHECK(infer("sign", FaultKind::time_out) == ETIMEDOUT);
   CHECK(infer("null", FaultKind::bus) == EFAULT);
   CHECK(infer("unused", FaultKind::null_access) == 0);
   CHECK(infer("byte", FaultKind::null_access) == 0);

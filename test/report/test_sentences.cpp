@@ -63,6 +63,8 @@ TEST_CASE("the other kinds have their sentences") {
         "jumped to address 0x1234, which is not executable code");
   CHECK(said(fault_of(FaultKind::stack_exhaustion, Access::write, 0x7ffe0000, 14, 6, 1)) ==
         "ran out of stack: it touched the guard area at 0x7ffe0000");
+  CHECK(said(fault_of(FaultKind::time_out, Access::none, 0, 0, 0, 0)) ==
+        "did not end within its budget");
   CHECK(said(fault_of(static_cast<FaultKind>(77), Access::none, 0, 0, 0, 0)) ==
         "had a fault of an unknown kind (77)");
 }
