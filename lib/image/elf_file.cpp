@@ -143,7 +143,8 @@ struct Parser {
 };
 
 // The table of one kind, searched for a defined function.
-u64 search_section(const Bytes& bytes, const Elf64_Ehdr& header, u32 type, std::string_view name) {
+u64 search_section(const Bytes& bytes, const Elf64_Ehdr& header, u32 type, std::string_view name,
+                   u64* size) {
   Elf64_Shdr section;
   for (u64 i = 0; i < header.e_shnum && bytes.read(header.e_shoff + i * sizeof section, section);
        ++i) {
@@ -162,6 +163,9 @@ u64 search_section(const Bytes& bytes, const Elf64_Ehdr& header, u32 type, std::
       }
       const char* text = strings.string(symbol.st_name);
       if (text != nullptr && name == text) {
+        if (size != nullptr) {
+          *size = symbol.st_size;
+        }
         return symbol.st_value;
       }
     }
@@ -231,15 +235,15 @@ bool inspect_file(const char* path, ElfFile& file) {
   return inspect_bytes(view.bytes().data, view.bytes().size, file);
 }
 
-u64 find_symbol_in_file(const char* path, std::string_view name) {
+u64 find_symbol_in_file(const char* path, std::string_view name, u64* size) {
   const FileView view(path);
   Elf64_Ehdr header;
   if (!view.bytes().read(0, header) || std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
       header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_shentsize != sizeof(Elf64_Shdr)) {
     return 0;
   }
-  const u64 found = search_section(view.bytes(), header, SHT_SYMTAB, name);
-  return found != 0 ? found : search_section(view.bytes(), header, SHT_DYNSYM, name);
+  const u64 found = search_section(view.bytes(), header, SHT_SYMTAB, name, size);
+  return found != 0 ? found : search_section(view.bytes(), header, SHT_DYNSYM, name, size);
 }
 
 }  // namespace selfheal::image

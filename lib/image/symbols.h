@@ -23,9 +23,9 @@ bool symbol_at(const Module& module, u64 address, Symbol& symbol);
 bool find_symbol(const Module& module, std::string_view name, Symbol& symbol);
 
 // ELF virtual address of a function in the file's .symtab or .dynsym (add the module's bias); 0
-// when there is none. Start-up only: opens and maps the file. `path` is not trusted, nor is the
-// content.
-u64 find_symbol_in_file(const char* path, std::string_view name);
+// when there is none. Its size, 0 where the table does not say, goes to `size`. Start-up only:
+// opens and maps the file. `path` is not trusted, nor is the content.
+u64 find_symbol_in_file(const char* path, std::string_view name, u64* size = nullptr);
 
 // DT_SONAME of a loaded module, "" when it has none. Signal-safe.
 const char* soname(const Module& module);

@@ -51,27 +51,28 @@ void say_of(unsigned index, const char* what) {
 }  // namespace
 
 NamedRegion find_named(const image::Module& module, const options::RegionOption& option,
-                       u64& offset) {
+                       NamedPlace& place) {
   char buffer[512];
   if (file_name(module, buffer, sizeof buffer) != option.module) {
     return NamedRegion::elsewhere;
   }
   if (option.function[0] == '\0') {
-    offset = option.offset;
+    place = {option.offset, 0};
     return NamedRegion::found;
   }
   image::Symbol symbol{};
   if (image::find_symbol(module, option.function, symbol)) {
-    offset = module.offset_of(symbol.address);
+    place = {module.offset_of(symbol.address), symbol.size};
     return NamedRegion::found;
   }
   const char* path = is_program(module) ? "/proc/self/exe" : module.name;
-  offset = image::find_symbol_in_file(path, option.function);
-  if (offset == 0 && is_program(module) && std::string_view(option.function) == "main") {
+  place.symbol_size = 0;
+  place.offset = image::find_symbol_in_file(path, option.function, &place.symbol_size);
+  if (place.offset == 0 && is_program(module) && std::string_view(option.function) == "main") {
     const u64 main = image::find_main(module);  // the symbols were stripped
-    offset = main != 0 ? module.offset_of(main) : 0;
+    place.offset = main != 0 ? module.offset_of(main) : 0;
   }
-  return offset != 0 ? NamedRegion::found : NamedRegion::unknown;
+  return place.offset != 0 ? NamedRegion::found : NamedRegion::unknown;
 }
 
 void complain_once(unsigned index, const char* problem) {

@@ -12,11 +12,16 @@ enum class NamedRegion : u8 {
   found,
 };
 
+struct NamedPlace {
+  u64 offset;       // of the function's entry
+  u64 symbol_size;  // as its symbol says, for a function without call frame information; 0: unknown
+};
+
 // Where in `module` the option points. MODULE is the base name of the module's file. Function names
 // are looked up in the dynamic symbols, then in the file's .symtab; the program's `main` is found
 // in a stripped program, too. Opens files: not in a sandbox.
 NamedRegion find_named(const image::Module& module, const options::RegionOption& option,
-                       u64& offset);
+                       NamedPlace& place);
 
 // Says on stderr why the `index`th region option is not in force; the first time only.
 void complain_once(unsigned index, const char* problem);

@@ -59,12 +59,17 @@ struct Target {
   u64 code_hash;
 };
 
-// The function whose entry is at `offset`, not a split-off part or the middle of something.
-const char* find_target(const image::Module& module, u64 offset, Target& target) {
+// The function whose entry is at `offset`, not a split-off part or the middle of something. One
+// without call frame information (assembler) is as long as its symbol says.
+const char* find_target(const image::Module& module, u64 offset, u64 symbol_size, Target& target) {
   const u64 entry = module.bias + offset;
   target.module = &module;
   if (!image::find_function(module, entry, target.function)) {
-    return image::name_of(target.function.problem);
+    if (symbol_size == 0 || target.function.problem == image::FunctionProblem::damaged ||
+        !module.executable(entry) || !module.executable(entry + symbol_size - 1)) {
+      return image::name_of(target.function.problem);
+    }
+    target.function = {entry, symbol_size, 0, false, false, image::FunctionProblem::none};
   }
   if (target.function.start != entry) {
     return "no function begins there";
@@ -170,10 +175,10 @@ void describe(u32 index, const Target& target, const store::CatalogEntry* entry)
 }
 
 // Patches one function; says why not. `wanted` marks the index as one that stays.
-const char* protect(const image::Module& module, u64 offset, u64 recorded_hash,
+const char* protect(const image::Module& module, const NamedPlace& place, u64 recorded_hash,
                     const store::CatalogEntry* entry, Threads threads, Wanted& wanted) {
   Target target{};
-  const char* problem = find_target(module, offset, target);
+  const char* problem = find_target(module, place.offset, place.symbol_size, target);
   if (problem == nullptr && recorded_hash != 0 && target.code_hash != recorded_hash) {
     problem = patch::text_of(patch::Refusal::hash_mismatch);
   }
@@ -208,8 +213,8 @@ void protect_catalogued(const image::Module& module, Pass& pass) {
     if (entry.enabled == 0 || entry.policy != store::Policy::heal) {
       continue;
     }
-    const char* problem =
-        protect(module, entry.entry_offset, entry.code_hash, &entry, pass.threads, pass.wanted);
+    const char* problem = protect(module, {entry.entry_offset, 0}, entry.code_hash, &entry,
+                                  pass.threads, pass.wanted);
     if (problem != nullptr) {
       refuse(entry.id, problem);
     }
@@ -218,16 +223,16 @@ void protect_catalogued(const image::Module& module, Pass& pass) {
 
 void protect_named(const image::Module& module, Pass& pass) {
   for (unsigned i = 0; i < runtime.options.region.count; ++i) {
-    u64 offset = 0;
+    NamedPlace place{};
     const char* problem = nullptr;
-    switch (find_named(module, runtime.options.region.items[i], offset)) {
+    switch (find_named(module, runtime.options.region.items[i], place)) {
       case NamedRegion::elsewhere:
         continue;
       case NamedRegion::unknown:
         problem = "no such function";
         break;
       case NamedRegion::found:
-        problem = protect(module, offset, 0, nullptr, pass.threads, pass.wanted);
+        problem = protect(module, place, 0, nullptr, pass.threads, pass.wanted);
         pass.named |= u64{problem == nullptr} << i;
         break;
     }
@@ -277,8 +282,8 @@ bool apply_regions(Threads threads) {
 bool protect_now(u64 entry, u64 code_hash, Threads threads) {
   image::Module module;
   Wanted wanted;
-  if (!image::find_module(entry, module) ||
-      protect(module, module.offset_of(entry), code_hash, nullptr, threads, wanted) != nullptr) {
+  if (!image::find_module(entry, module) || protect(module, {module.offset_of(entry), 0}, code_hash,
+                                                    nullptr, threads, wanted) != nullptr) {
     return false;
   }
   runtime.regions.fetch_add(1);

@@ -61,6 +61,9 @@ class Regions(case.Case):
     def test_main_of_a_stripped_program_at_a_fixed_address(self):
         self.assert_main_runs("region_fixed")
 
+    def test_main_without_call_frame_information(self):
+        self.assert_main_runs("region_bare")
+
     def test_a_function_by_name_and_by_offset(self):
         names = subprocess.run(["nm", os.path.join(programs, "region_symbols")], capture_output=True, text=True,
                                check=True).stdout.split("\n")

@@ -64,7 +64,7 @@ def _tree(folder, unstable):
 
 def _quiet(text, noise):
     for pattern in noise:
-        text = re.sub(pattern, "~", text)
+        text = re.sub(pattern, "", text)
     return text
 
 
