@@ -106,12 +106,18 @@ const Block* null_function(Thread& t, u64 rip) {
   return nullptr;
 }
 
+// Its first byte can be executed; the last one may lie in another page.
+bool ends_in_code(const ChangingCode& code, u64 rip) {
+  const u64 last = rip + code.size - 1;
+  return page_down(last) == page_down(rip) || config().code_kind(last) != CodeKind::none;
+}
+
 // Among the forms this code has had, the one it has now.
 const Block* known_version(Machine& m, const ChangingCode* head, u64 rip, u64 generation) {
   m.fetching = true;
   std::atomic_signal_fence(std::memory_order_seq_cst);
   const ChangingCode* code = head;
-  while (code != nullptr && !is_as_decoded(*code, rip)) {
+  while (code != nullptr && !(is_as_decoded(*code, rip) && ends_in_code(*code, rip))) {
     code = code->older;
   }
   std::atomic_signal_fence(std::memory_order_seq_cst);

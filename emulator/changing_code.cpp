@@ -24,7 +24,7 @@ namespace {
 
 void set_bytes(ChangingCode& code, const u8* bytes, u32 size) {
   code.size = size;
-  for (unsigned word = 0; word < 2; ++word) {
+  for (unsigned word = 0; word < changing_size / 8; ++word) {
     code.bytes[word] = code.masks[word] = 0;
     for (unsigned i = 0; i < 8 && word * 8 + i < size; ++i) {
       code.bytes[word] |= u64{bytes[word * 8 + i]} << 8 * i;
@@ -34,9 +34,12 @@ void set_bytes(ChangingCode& code, const u8* bytes, u32 size) {
 }
 
 bool is_as_decoded(const ChangingCode& code, u64 rip) {
-  if ((rip & (page_size - 1)) <= page_size - 16) [[likely]] {
-    return (((raw_load<u64>(rip) ^ code.bytes[0]) & code.masks[0]) |
-            ((raw_load<u64>(rip + 8) ^ code.bytes[1]) & code.masks[1])) == 0;
+  if ((rip & (page_size - 1)) <= page_size - changing_size) [[likely]] {
+    u64 different = 0;
+    for (unsigned word = 0; word * 8 < code.size; ++word) {
+      different |= (raw_load<u64>(rip + 8 * word) ^ code.bytes[word]) & code.masks[word];
+    }
+    return different == 0;
   }
   for (unsigned i = 0; i < code.size; ++i) {  // the next page may not be there
     if (raw_load<u8>(rip + i) != static_cast<u8>(code.bytes[i / 8] >> 8 * (i % 8))) {

@@ -1,12 +1,13 @@
 // Code that the program may write at any time: its own, generated at run time or put on the stack.
 //
-//   block ──► ops[0] do_verify_code ──► ops[1] the one instruction ──► ops[2] go on
+//   block ──► ops[0] do_verify_code ──► ops[1]... instructions, up to a store ──► go on
 //                 │ immediate
 //                 ▼
 //             ChangingCode: the bytes it was decoded from ──older──► other bytes at that address
 //
-// Before each execution the bytes are compared with memory, so it does not matter who wrote there,
-// through which mapping, or whether the kernel did. What was decoded from other bytes is kept for
+// Before each execution of a block its bytes are compared with memory, so it does not matter who
+// wrote there, through which mapping, or whether the kernel did; a store ends its block, for it may
+// have written to what follows. What was decoded from other bytes is kept for
 // when they come back: trampolines and patched call sites take few forms. Whether the memory is
 // (still) executable is asked once, and again after each code_moved().
 #pragma once
@@ -17,17 +18,20 @@
 
 namespace selfheal::emulator {
 
+// No block of such code is longer: a few words to compare.
+inline constexpr u64 changing_size = 32;
+
 struct ChangingCode {
   const Block* block;
   const ChangingCode* older;
-  u64 bytes[2];  // of the instruction, and zeros
-  u64 masks[2];  // ones where there are bytes of it
-  u32 versions;  // in the list that begins here
+  u64 bytes[changing_size / 8];  // of the instructions, and zeros
+  u64 masks[changing_size / 8];  // ones where there are bytes of them
+  u32 versions;                  // in the list that begins here
   u32 size;
   mutable std::atomic<u64> generation;  // of all code, when this was last known to be executable
 };
 
-// Above this many forms of one instruction it is left to the processor.
+// Above this many forms of the code at an address it is left to the processor.
 inline constexpr u32 max_versions = 256;
 
 // Fills in what is compared: `bytes` as they are in memory, our own patches included.

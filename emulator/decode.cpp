@@ -23,7 +23,7 @@ struct Window {
   u64 start;
   u64 size;
   u8 bytes[window_size + longest];
-  u8 raw[longest];  // the first of them, without our patches undone
+  u8 raw[changing_size + longest];  // the first of them, without our patches undone
 };
 
 // As the processor would see it: with our patches.
@@ -42,7 +42,7 @@ void open(Machine& m, Window& w, u64 rip) {
     w.size = window_size;
   }
   fetch(m, rip, w.bytes, w.size);
-  copy_bytes(address_of(w.raw), address_of(w.bytes), longest);
+  copy_bytes(address_of(w.raw), address_of(w.bytes), sizeof w.raw);
   config().restore_originals(rip, w.bytes, w.size);
 }
 
@@ -53,8 +53,8 @@ bool extend(Machine& m, Window& w) {
     return false;
   }
   fetch(m, end, w.bytes + w.size, longest);
-  if (w.size < longest) {
-    copy_bytes(address_of(w.raw + w.size), address_of(w.bytes + w.size), longest - w.size);
+  if (w.size < sizeof w.raw - longest) {
+    copy_bytes(address_of(w.raw + w.size), address_of(w.bytes + w.size), longest);
   }
   config().restore_originals(end, w.bytes + w.size, longest);
   w.size += longest;
@@ -134,6 +134,18 @@ class Builder {
 
 static_assert(sizeof(Op) % sizeof(u64) == 0);
 
+// May more follow behind this instruction in a block of code that may change? Not behind a store,
+// which may be what changes it; and thunks are not looked at any closer.
+bool may_go_on(const Instruction& in, bool translated, u64 size) {
+  for (unsigned i = 0; i < in.info.operand_count; ++i) {
+    const ZydisDecodedOperand& o = in.operands[i];
+    if (o.type == ZYDIS_OPERAND_TYPE_MEMORY && (o.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0) {
+      return false;
+    }
+  }
+  return translated && size + longest <= changing_size;
+}
+
 }  // namespace
 
 bool start_decoder() {
@@ -185,13 +197,17 @@ Block* decode_block(Machine& m, u64 rip, const History& history, const char*& re
   u64 at = rip;
   unsigned count = 0;
   bool ended = false;
-  while (!ended && count < (changing != nullptr ? 1 : max_instructions)) {
+  while (!ended && count < max_instructions) {
     const Next next = decode_one(m, w, in, at, count == 0);
     if (next != Next::ok) {
       if (next == Next::unknown) {
-        if (changing != nullptr) {  // nothing to compare: the rest may come, or become executable
+        if (changing != nullptr && count == 0) {
+          // Nothing to compare: the rest may come, or become executable.
           reason = "bytes that are no known instruction";
           return nullptr;
+        }
+        if (changing != nullptr) {
+          break;
         }
         make_unsupported(b.add(nullptr, at), "bytes that are no known instruction");
         ended = true;
@@ -202,7 +218,8 @@ Block* decode_block(Machine& m, u64 rip, const History& history, const char*& re
     op.length = in.info.length;
     set_address(op, in);
     Translated result;
-    if (!translate(op, in, result) && !translate_thunk(op, in)) {
+    const bool translated = translate(op, in, result);
+    if (!translated && !translate_thunk(op, in)) {
       reason = full;
       return nullptr;
     }
@@ -212,7 +229,7 @@ Block* decode_block(Machine& m, u64 rip, const History& history, const char*& re
     at = in.next_rip();
     ++count;
     ended = result.ends_block && !result.conditional;
-    if (result.conditional) {
+    if (result.conditional || (changing != nullptr && !may_go_on(in, translated, at - rip))) {
       break;
     }
   }

@@ -45,6 +45,18 @@ HARD_CASE(an_instruction_rewrites_the_next_one, "7\n") {
   return 0;
 }
 
+// The second time round the rewritten instruction has been run before.
+HARD_CASE(an_instruction_rewrites_the_next_one_in_a_loop, "3\n") {
+  code = map_pages(1);
+  // xor %ecx, %ecx; 2: inc %ecx; mov %cl, 1(%rip) (the immediate behind it); mov $9, %eax;
+  // cmp $3, %ecx; jne 2; ret
+  write_code(code, {0x31, 0xc9, 0xff, 0xc1, 0x88, 0x0d, 1, 0, 0, 0, 0xb8, 9, 0, 0, 0});
+  write_code(code + 15, {0x83, 0xf9, 3, 0x75, 0xee, 0xc3});
+  say("%d\n", call(code));
+  in_engine(__LINE__);
+  return 0;
+}
+
 // A loop that counts in its own immediate: more forms of one instruction than anybody keeps.
 HARD_CASE(code_that_never_stays_the_same_is_still_right, "100000\n", .leaves = true) {
   code = map_pages(1);

@@ -140,6 +140,17 @@ HARD_CASE(an_instruction_cut_off_by_a_page_end,
   return faulted ? 0 : 1;
 }
 
+HARD_CASE(an_instruction_loses_its_second_page,
+          "returned 9\nSIGSEGV code 2 trap 14 error 21 at +2 rip +0\n", .leaves = true) {
+  uint8_t* pages = map_pages(2);
+  code = pages + page - 2;
+  write_return(code, 9);
+  call_code();
+  mprotect(pages + page, page, PROT_READ);
+  in_engine(__LINE__);
+  return tells_fault(reinterpret_cast<uint64_t>(code), call_code) ? 0 : 1;
+}
+
 HARD_CASE(an_instruction_at_the_end_of_all_code, "returned 0\n") {
   uint8_t* pages = map_pages(2);
   mprotect(pages + page, page, PROT_NONE);
