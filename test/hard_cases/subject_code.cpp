@@ -1,7 +1,11 @@
 // Code that changes, comes and goes while a region runs it (issue 3, item 6).
 #include <atomic>
-#include <dlfcn.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "test/hard_cases/generated.h"
@@ -126,6 +130,28 @@ HARD_CASE_OF(another_thread_rewrites_code_that_runs, "runs_until_it_changes", "9
   pthread_create(&writer, nullptr, rewrite_when_seen, nullptr);
   say("%d\n", runs_until_it_changes());
   pthread_join(writer, nullptr);
+  return 0;
+}
+
+// Whether memory is executable cannot be asked in a sandbox that kills who opens a file.
+REGION int calls_in_sandbox() {
+  in_engine(__LINE__);
+  return call(code);
+}
+
+HARD_CASE_OF(jit_code_in_a_sandbox, "calls_in_sandbox", "5\n", .leaves = true) {
+  sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program{sizeof filter / sizeof filter[0], filter};
+  code = map_pages(1);
+  write_return(code, 5);
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+  say("%d\n", calls_in_sandbox());
   return 0;
 }
 
