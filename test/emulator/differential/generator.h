@@ -2,6 +2,7 @@
 //
 //   encodings.cpp   one instruction, drawn by opcode map: legacy, VEX, EVEX; hand-written ones
 //   topics.cpp      what a uniform draw hits too rarely: stack, strings, state images, branches
+//   states.cpp      values
 //   aim.cpp         registers and memory such that operands lie in the arena, at its borders
 #pragma once
 

@@ -1,22 +1,15 @@
 #include "test/emulator/differential/harness.h"
 
 #include <algorithm>
-#include <csignal>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <sched.h>
 #include <sys/resource.h>
-#include <sys/time.h>
 
 #include "emulator/thunk.h"
 #include "test/emulator/differential/disassemble.h"
+#include "test/emulator/differential/native_side.h"
+#include "test/emulator/differential/segments.h"
 #include "test/emulator/host.h"
-
-extern "C" {
-void differential_run_native(selfheal::differential::State*);
-void differential_native_done();
-}
 
 namespace selfheal::differential {
 namespace {
@@ -25,65 +18,6 @@ using emulator::Stop;
 namespace host = emulator::host;
 
 constexpr u64 budget = 20000;  // of instructions; snippets with loops may have no end
-
-FaultSeen* native_fault = nullptr;
-
-bool has_no_end = false;
-
-void stop_running(ucontext_t& c) {
-  c.uc_mcontext.gregs[REG_RIP] =
-      static_cast<greg_t>(reinterpret_cast<u64>(&differential_native_done));
-  constexpr greg_t trap_flag = 0x100;
-  c.uc_mcontext.gregs[REG_EFL] &= ~trap_flag;
-  // A far transfer may have led into 32-bit code: cs in the lowest 16 bits, ss in the highest.
-  constexpr u64 own_cs = 0x33;
-  constexpr u64 own_ss = 0x2b;
-  const u64 others = static_cast<u64>(c.uc_mcontext.gregs[REG_CSGSFS]) & 0xffff'ffff'0000;
-  c.uc_mcontext.gregs[REG_CSGSFS] = static_cast<greg_t>(others | own_cs | own_ss << 48);
-}
-
-// The engine counts instructions, the processor time.
-void on_time_out(int, siginfo_t*, void* context) {
-  if (native_fault != nullptr) {
-    has_no_end = true;
-    stop_running(*static_cast<ucontext_t*>(context));
-  }
-}
-
-class TimeLimit {
- public:
-  TimeLimit() {
-    has_no_end = false;
-    set(20'000);
-  }
-  ~TimeLimit() { set(0); }
-  TimeLimit(const TimeLimit&) = delete;
-  TimeLimit& operator=(const TimeLimit&) = delete;
-
- private:
-  static void set(suseconds_t microseconds) {
-    const itimerval limit{{0, microseconds}, {0, microseconds}};
-    setitimer(ITIMER_VIRTUAL, &limit, nullptr);
-  }
-};
-
-void on_native_fault(int, siginfo_t* info, void* context) {
-  auto& c = *static_cast<ucontext_t*>(context);
-  auto& g = c.uc_mcontext.gregs;
-  if (native_fault == nullptr || native_fault->any) {
-    std::fprintf(stderr, "fault outside a snippet: signal %d rip %llx address %p\n", info->si_signo,
-                 static_cast<unsigned long long>(g[REG_RIP]), info->si_addr);
-    std::_Exit(3);
-  }
-  const bool data = info->si_signo == SIGSEGV || info->si_signo == SIGBUS;
-  *native_fault = {true,
-                   static_cast<u8>(g[REG_TRAPNO]),
-                   info->si_code,
-                   data ? address_of(info->si_addr) : 0,
-                   static_cast<u64>(g[REG_ERR]),
-                   static_cast<u64>(g[REG_RIP])};
-  stop_running(c);
-}
 
 // Only the snippet at hand is code: what lies elsewhere will be another one's, or was.
 u64 code_begin = 0;
@@ -99,45 +33,6 @@ void keep_on_this_processor() {  // rdpid, cpuid
   CPU_ZERO(&set);
   CPU_SET(sched_getcpu(), &set);
   sched_setaffinity(0, sizeof set, &set);
-}
-
-// The state that is in the processor and survives both runners: kept, and put back.
-struct SegmentState {
-  u64 gs_base;
-  u16 ds, es, gs;
-
-  static SegmentState read() {
-    SegmentState s{};
-    asm volatile("rdgsbase %0" : "=r"(s.gs_base));
-    asm volatile("mov %%ds, %0" : "=r"(s.ds));
-    asm volatile("mov %%es, %0" : "=r"(s.es));
-    asm volatile("mov %%gs, %0" : "=r"(s.gs));
-    return s;
-  }
-  bool operator==(const SegmentState&) const = default;
-  void write() const {
-    asm volatile("mov %0, %%ds" : : "r"(ds));
-    asm volatile("mov %0, %%es" : : "r"(es));
-    asm volatile("mov %0, %%gs" : : "r"(gs));
-    asm volatile("wrgsbase %0" : : "r"(gs_base));
-  }
-};
-
-void capture_segments(State& s) {
-  const SegmentState now = SegmentState::read();
-  s.gs_base = now.gs_base;
-  s.selectors = now.ds | static_cast<u64>(now.es) << 16 | static_cast<u64>(now.gs) << 32;
-}
-
-void set_segments(const SegmentState& wanted) {
-  if (!(SegmentState::read() == wanted)) {
-    wanted.write();
-  }
-}
-
-SegmentState segments_of(const State& s) {
-  return {s.gs_base, static_cast<u16>(s.selectors), static_cast<u16>(s.selectors >> 16),
-          static_cast<u16>(s.selectors >> 32)};
 }
 
 // The x87 unit's last instruction, in the guest's terms (emulator/x87_image.cpp): the register has
@@ -187,13 +82,6 @@ long context_switches() {
 
 }  // namespace
 
-void run_native(Result& r) {
-  native_fault = &r.fault;
-  differential_run_native(&r.state);
-  native_fault = nullptr;
-  r.state.rip = r.fault.any ? r.fault.rip : exit_address;
-}
-
 void Harness::set_code(u64 at, u64 size) {
   code_begin = at;
   code_end = at + size + Arena::jump_size;
@@ -203,12 +91,7 @@ Harness::Harness() {
   keep_on_this_processor();
   host::start(budget);
   host::set_code_kind(snippet_kind);
-  host::on_native_fault = on_native_fault;
-  struct sigaction action {};
-  sigaction(SIGSEGV, nullptr, &action);
-  sigaction(SIGTRAP, &action, nullptr);
-  action.sa_sigaction = on_time_out;
-  sigaction(SIGVTALRM, &action, nullptr);
+  start_native_side();
 }
 
 void Harness::take_engine_fault(const EngineRun& run) {
@@ -265,10 +148,7 @@ void Harness::go_on_natively(const EngineRun& run) {
   Arena::load(engine_.memory);
   restore_x87_pointers(engine_.state, run);
   translate_x87_pointer(engine_.state);
-  {
-    const TimeLimit limit;
-    run_native(engine_);
-  }
+  has_no_end_ = !run_native_for_a_while(engine_);
   capture_segments(engine_.state);
   Arena::store(engine_.memory);
 }
@@ -350,7 +230,7 @@ Verdict Harness::compare_once(const Snippet& snippet, const State& start, const 
     declined_at_ = engine_.state.rip;
     reason_ = run.reason != nullptr ? run.reason : "left the stack";
     go_on_natively(run);
-    if (has_no_end) {
+    if (has_no_end_) {
       set_segments(segments);
       return Verdict::endless;
     }

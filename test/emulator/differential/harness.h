@@ -60,10 +60,8 @@ class Harness {
   std::string complaint_;  // what is wrong besides differences
   u64 declined_at_ = 0;
   const char* reason_ = nullptr;
+  bool has_no_end_ = false;
   u64 instructions_ = 0;
 };
-
-// Runs result.state on the processor to its end or fault.
-void run_native(Result& result);
 
 }  // namespace selfheal::differential

@@ -14,6 +14,7 @@
 #include "test/emulator/differential/disassemble.h"
 #include "test/emulator/differential/generator.h"
 #include "test/emulator/differential/harness.h"
+#include "test/emulator/differential/native_side.h"
 
 using namespace selfheal;
 using namespace selfheal::differential;
