@@ -44,6 +44,7 @@ class Harness {
   // Of the last one that was declined: where, and why.
   u64 declined_at() const { return declined_at_; }
   const char* reason() const { return reason_; }
+  const FaultSeen& fault() const { return native_.fault; }
   u64 instructions() const { return instructions_; }  // that the engine ran
 
  private:

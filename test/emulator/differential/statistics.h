@@ -1,6 +1,8 @@
 // What a run has covered, and what it has not.
 #pragma once
 
+#include <Zydis/Zydis.h>
+#include <bitset>
 #include <map>
 #include <string>
 
@@ -22,6 +24,10 @@ class Statistics {
   u64 declined_ = 0;
   u64 endless_ = 0;
   std::map<std::string, u64> by_reason_;  // "reason: mnemonic"
+  std::map<unsigned, u64> by_trap_;       // how snippets faulted
+  // Of instructions that stood alone: which have been executed to their end, which have faulted.
+  std::bitset<ZYDIS_MNEMONIC_MAX_VALUE + 1> completed_;
+  std::bitset<ZYDIS_MNEMONIC_MAX_VALUE + 1> faulted_;
 };
 
 }  // namespace selfheal::differential
