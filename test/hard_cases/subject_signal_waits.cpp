@@ -62,7 +62,7 @@ HARD_CASE(waiting_calls_see_their_signals,
           "poll EINTR, nanosleep EINTR, sigsuspend EINTR, pause\n") {
   handle(SIGALRM, note, SA_RESTART);
   itimerval timer{};
-  timer.it_value.tv_usec = 3000;
+  timer.it_value.tv_usec = 200'000;  // long after the wait has begun, on a busy machine, too
   setitimer(ITIMER_REAL, &timer, nullptr);
   const bool polled = poll(nullptr, 0, 10'000) == -1 && errno == EINTR;
   setitimer(ITIMER_REAL, &timer, nullptr);
