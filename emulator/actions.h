@@ -32,7 +32,7 @@ enum class Action : u32 {
   free_memory,    // a: pointer
   unmap,          // a: address, b: size
   make_writable,  // a: address, b: size: an mprotect may have taken what older records write to
-  restore_break,  // a: the program break
+  restore_break,  // a: the program break, b: what the region made of it
   detach_shared,  // a: address of a System V segment
   given_away,     // a: begin, b: end: older records leave that memory alone (given_away.h)
 
@@ -50,7 +50,7 @@ enum class Action : u32 {
   restore_gs_base,      // a: the base
 
   // Locks, by the functions of the application's own libpthread
-  unlock_mutex,   // a: the lock, taken inside the region
+  unlock_mutex,   // a: the lock, taken inside the region; b: EOWNERDEAD, if that was the answer
   relock_mutex,   // a: the lock, released inside the region
   unlock_rwlock,  // b: 1 taken for reading, 2 for writing
   relock_rwlock,  // b: 1 for reading, 2 for writing
@@ -58,6 +58,7 @@ enum class Action : u32 {
   relock_spin,
   post_semaphore,  // a semaphore that was waited for
   take_semaphore,  // a semaphore that was posted
+  abort_guard,     // of a static local whose initialization the region began
 };
 
 enum class Deferred : u32 {
@@ -82,10 +83,11 @@ struct NativeFunctions {
   u64 malloc, free, aligned_alloc, malloc_usable_size;
   u64 memcpy, strlen, strnlen;
   u64 errno_location;
-  u64 mutex_trylock, mutex_unlock;
+  u64 mutex_trylock, mutex_unlock, mutex_consistent;
   u64 rwlock_tryrdlock, rwlock_trywrlock, rwlock_unlock;
   u64 spin_trylock, spin_unlock;
   u64 sem_trywait, sem_post;
+  u64 guard_abort;
   u64 dl_iterate_phdr, loader;
 };
 extern constinit NativeFunctions native_functions;
@@ -95,19 +97,27 @@ extern constinit NativeFunctions native_functions;
 void set_may_call(bool (*may_call)(long number));
 bool may_call(long number);
 
-// Words and locks a rollback could not get back: what is older in the log must leave them alone,
-// for they are somebody else's now.
-class Unheld {
+class AddressSet {
  public:
-  Unheld() {}  // NOLINT(modernize-use-equals-default): `= default` would clear the array, by memset
-  void add(u64 address);
+  AddressSet() {
+  }  // NOLINT(modernize-use-equals-default): `= default` would clear the array, by memset
+  bool add(u64 address);  // false: full
   bool contains(u64 address) const;
   void remove(u64 address);
+  unsigned size() const { return size_; }
+  u64 operator[](unsigned index) const { return addresses_[index]; }
 
  private:
   static constexpr unsigned capacity = 32;
   u64 addresses_[capacity];
-  unsigned count_ = 0;
+  unsigned size_ = 0;
+};
+
+struct RollbackState {
+  // Words and locks that could not be got back: what is older in the log must leave them alone, for
+  // they are somebody else's now.
+  AddressSet unheld;
+  AddressSet to_wake;  // words on which somebody may sleep
 };
 
 struct ActionRecord {
@@ -119,7 +129,9 @@ struct ActionRecord {
 };
 
 // False: could not be undone.
-bool undo(const ActionRecord& record, Unheld& unheld, Thread* owner);
+bool undo(const ActionRecord& record, RollbackState& state, Thread* owner);
+// When all is undone.
+void wake_waiters(const RollbackState& state);
 // Makes a held-back effect happen.
 void perform(Deferred effect, u64 a, u64 b);
 

@@ -77,6 +77,7 @@ constexpr Wanted wanted[] = {
     {"__errno_location", &NativeFunctions::errno_location},
     {"pthread_mutex_trylock", &NativeFunctions::mutex_trylock},
     {"pthread_mutex_unlock", &NativeFunctions::mutex_unlock},
+    {"pthread_mutex_consistent", &NativeFunctions::mutex_consistent},
     {"pthread_rwlock_tryrdlock", &NativeFunctions::rwlock_tryrdlock},
     {"pthread_rwlock_trywrlock", &NativeFunctions::rwlock_trywrlock},
     {"pthread_rwlock_unlock", &NativeFunctions::rwlock_unlock},
@@ -84,6 +85,7 @@ constexpr Wanted wanted[] = {
     {"pthread_spin_unlock", &NativeFunctions::spin_unlock},
     {"sem_trywait", &NativeFunctions::sem_trywait},
     {"sem_post", &NativeFunctions::sem_post},
+    {"__cxa_guard_abort", &NativeFunctions::guard_abort},
     {"dl_iterate_phdr", &NativeFunctions::dl_iterate_phdr},
     {"_dl_catch_error", &NativeFunctions::loader},
 };

@@ -44,7 +44,7 @@ EffectResult operate(Thread& thread, u64 size, Action compensation, u64 operand 
   const u32 error = static_cast<u32>(result);
   if (error == 0 || error == EOWNERDEAD) {
     // Cannot be full: prepare() asked.
-    static_cast<void>(thread.log.action(compensation, object, operand));
+    static_cast<void>(thread.log.action(compensation, object, error != 0 ? error : operand));
   }
   return returns_int(thread, result);
 }
@@ -95,6 +95,25 @@ EffectResult model_semaphore_wait(Thread& thread) {
 
 EffectResult model_semaphore_post(Thread& thread) {
   return operate(thread, sizeof(sem_t), Action::take_semaphore);
+}
+
+// The first thread initializes a static local (Itanium C++ ABI, 3.3.3); the others wait for it.
+// What ends that, release or abort, is interpreted: its exchange is undone like any other.
+EffectResult model_guard_acquire(Thread& thread) {
+  const u64 guard = argument(thread, 0);
+  if (!accessible(thread, guard, sizeof(u64))) {
+    return EffectResult::interpret;
+  }
+  if (!prepare(thread)) {
+    return EffectResult::log_full;
+  }
+  thread.log.run_deferred();
+  const NativeScope native(&thread);
+  const u64 mine = call_native(thread);
+  if (static_cast<u32>(mine) != 0) {
+    static_cast<void>(thread.log.action(Action::abort_guard, guard));
+  }
+  return returns_int(thread, mine);
 }
 
 // Gives up a mutex in between, so others have seen what the region wrote: that cannot be undone. It

@@ -94,7 +94,8 @@ EffectResult handle_brk(Call& call) {
     return call.irrevocable();
   }
   if (static_cast<u64>(call.result()) != before && wanted != 0) {
-    static_cast<void>(call.log().action(Action::restore_break, before));
+    static_cast<void>(
+        call.log().action(Action::restore_break, before, static_cast<u64>(call.result())));
   }
   return call.done();
 }

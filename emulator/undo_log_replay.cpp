@@ -23,7 +23,7 @@ struct UndoLog::Replay {
   UndoLog& log;
   u64 floor;
   RollbackResult result;
-  Unheld unheld;
+  RollbackState actions;
   GivenAway given;
   RecordView bytes;  // being put back: a fault now is its
 };
@@ -48,7 +48,7 @@ void UndoLog::restore(Replay& state, const RecordView& record) {
 // The cursor moves before a record is replayed, so that after a fault the next older one is next.
 void UndoLog::replay(void* state) {
   auto& replaying = *static_cast<Replay*>(state);
-  auto& [log, floor, result, unheld, given, bytes] = replaying;
+  auto& [log, floor, result, actions, given, bytes] = replaying;
   while (log.cursor_ > floor) {
     const RecordView record = record_before(log.cursor_, action_size);
     log.cursor_ = record.begin;
@@ -77,7 +77,7 @@ void UndoLog::replay(void* state) {
           break;  // a word or a lock that is in there
         }
         ++result.actions;
-        result.failed += undo(action, unheld, log.owner_) ? 0 : 1;
+        result.failed += undo(action, actions, log.owner_) ? 0 : 1;
     }
   }
 }
@@ -134,15 +134,16 @@ RollbackResult UndoLog::replay_to(u64 floor) {
   begin_anew();
   if (owner_ == nullptr) {
     replay(&state);
-    return state.result;
-  }
-  while (!guarded_call(*owner_, replay, &state)) {
-    if (state.bytes.size != 0) {
-      restore_pages(state);
-    } else {
-      ++state.result.failed;  // an action's own word is gone
+  } else {
+    while (!guarded_call(*owner_, replay, &state)) {
+      if (state.bytes.size != 0) {
+        restore_pages(state);
+      } else {
+        ++state.result.failed;  // an action's own word is gone
+      }
     }
   }
+  wake_waiters(state.actions);
   return state.result;
 }
 
