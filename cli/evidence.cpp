@@ -41,6 +41,8 @@ void count(const HealRecord& heal, Evidence& evidence) {
       ++evidence.left_to_die;
       return;
     case HealOutcome::unprotected:
+      ++evidence.unprotected;
+      return;
     case HealOutcome::none:
       return;
   }

@@ -14,6 +14,7 @@ struct Evidence {
   std::optional<HealRecord> last_heal;  // healed or eager
   u64 healed = 0;                       // by outcome, as far as the records go back
   u64 left_to_die = 0;
+  u64 unprotected = 0;  // undo logs that were full: at most one a region and process
   u64 eager = 0;
 };
 

@@ -95,6 +95,11 @@ void print_region(const Session& session, const Dossier& dossier, ModuleFinder& 
     row("outcomes", fmt::format("{} rolled back, {} recovered by unwinding, {} left to die",
                                 evidence.healed, evidence.eager, evidence.left_to_die));
   }
+  if (evidence.unprotected != 0) {
+    row("unprotected", fmt::format("its undo log was full, in {} {}: see the option log-megabytes",
+                                   evidence.unprotected,
+                                   evidence.unprotected == 1 ? "process" : "processes"));
+  }
 }
 
 void print_code(const Session& session, const Dossier& dossier) {
@@ -133,7 +138,8 @@ void print_document(const Dossier& dossier, ModuleFinder& modules) {
   const Evidence& evidence = dossier.evidence;
   document["outcomes"] = {{"healed", evidence.healed},
                           {"eager", evidence.eager},
-                          {"left_to_die", evidence.left_to_die}};
+                          {"left_to_die", evidence.left_to_die},
+                          {"unprotected", evidence.unprotected}};
   document["last_fault"] = json_fault(
       dossier.fault, report_text(dossier.fault, outlook_of(dossier.region, dossier.fault), modules),
       modules);

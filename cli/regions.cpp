@@ -25,7 +25,7 @@ void add_pending_fault(std::vector<Region>& regions, const FaultRecord& record) 
 
 void add_pending_heal(std::vector<Region>& regions, const HealRecord& record) {
   for (Region& region : regions) {
-    if (record.outcome != HealOutcome::left_to_die &&
+    if (recovered(record.outcome) &&
         concerns(record.region, record.modules, record.module_count, region.entry)) {
       ++region.entry.heal_count;
       region.entry.last_heal_ns = std::max(region.entry.last_heal_ns, record.time_ns);

@@ -46,7 +46,24 @@ void UndoLog::attach(u64 memory, u64 size, Thread* owner) {
   clear();
 }
 
+namespace {
+
+// Where the next record begins.
+u64 write_header(u64 at, u64 address, u64 size) {
+  u64* header = pointer_to<u64>(at);
+  if (fits_short(address, size)) {
+    *header++ = short_header(address, size);
+  } else {
+    *header++ = address;
+    *header++ = long_kind | size;
+  }
+  return address_of(header);
+}
+
+}  // namespace
+
 bool UndoLog::save(u64 address, u64 size) {
+  settle();
   if (size > largest_save || words(size) + 2 * sizeof(u64) > limit_ - cursor_) {
     return false;
   }
@@ -55,36 +72,21 @@ bool UndoLog::save(u64 address, u64 size) {
   }
   copy_bytes(cursor_, address, size);
   compiler_barrier();  // a fault in there must find the log as it was
-  u64* header = pointer_to<u64>(cursor_ + words(size));
-  if (fits_short(address, size)) {
-    *header++ = short_header(address, size);
-    tail_end_ = address + size;
-  } else {
-    *header++ = address;
-    *header++ = long_kind | size;
-    tail_end_ = 0;
-  }
-  cursor_ = address_of(header);
+  tail_begin_ = cursor_;
+  tail_next_ = cursor_ + size;
+  tail_end_ = address + size;
+  cursor_ = write_header(cursor_ + words(size), address, size);
   return true;
 }
 
-// The newest record gets `size` more bytes at its end. Its header moves when they need a new word.
-bool UndoLog::extend(u64 old, u64 size) {
-  const RecordView record = record_before(cursor_, action_size);
-  const u64 wider = record.size + size;
-  if (!fits_short(record.address, wider)) {
-    return save(tail_end_, size);
-  }
-  // A whole word: what is too much lies where the header comes, or is padding.
-  __builtin_memcpy(pointer_to<void>(record.begin + record.size), &old, sizeof old);
-  u64* header = pointer_to<u64>(record.begin + words(wider));
-  *header = short_header(record.address, wider);
-  cursor_ = address_of(header + 1);
-  tail_end_ += size;
-  return true;
+void UndoLog::close_tail() {
+  const u64 size = tail_next_ - tail_begin_;
+  joined_ = false;
+  cursor_ = write_header(tail_begin_ + words(size), tail_end_ - size, size);
 }
 
 bool UndoLog::action(Action action, u64 a, u64 b, u64 c) {
+  settle();
   if (sizeof(ActionRecord) > limit_ - cursor_) {
     return false;
   }
@@ -166,6 +168,7 @@ bool UndoLog::find(Action action, u64 a, u64* b) const {
 }
 
 bool UndoLog::defer(Deferred effect, u64 a, u64 b) {
+  settle();
   if (sizeof(DeferredEffect) > limit_ - cursor_) {
     return false;
   }
@@ -236,9 +239,9 @@ void UndoLog::clear() {
   if (limit_ != end_) {
     zero_bytes(address_of(filter_), filter_bits / 8);
   }
+  begin_anew();
   cursor_ = start_;
   limit_ = end_;
-  begin_anew();
   atomic_words_ = 0;
   last_action_ = 0;
   observable_ = 0;

@@ -66,6 +66,9 @@ class UndoLog {
   template <typename T>
   [[nodiscard]] bool save_value(u64 address) {
     static_assert(sizeof(T) <= 8);
+    if (address == tail_end_) {
+      return join<T>(address);
+    }
     if (address >> address_bits != 0) [[unlikely]] {
       return save(address, sizeof(T));
     }
@@ -74,26 +77,26 @@ class UndoLog {
     if (recent == tag) {
       return true;
     }
+    settle();
     if (cursor_ + 2 * sizeof(u64) > limit_) [[unlikely]] {
       return false;
     }
     u64 old = 0;
     __builtin_memcpy(&old, pointer_to<const void>(address), sizeof(T));
     recent = tag;
-    if (address == tail_end_) {
-      return extend(old, sizeof(T));
-    }
     u64* record = pointer_to<u64>(cursor_);
     record[0] = old;
     record[1] = u64{sizeof(T)} << address_bits | address;
-    cursor_ += 2 * sizeof(u64);
+    tail_begin_ = cursor_;
+    tail_next_ = cursor_ + sizeof(T);
     tail_end_ = address + sizeof(T);
+    cursor_ += 2 * sizeof(u64);
     return true;
   }
 
   // Room for one more action, or for a save of at most `size` bytes? For what cannot be taken back
   // once it has been done but not logged: ask first, do it, then log it.
-  bool room(u64 size = 0) const { return cursor_ + size + 3 * action_size <= limit_; }
+  bool room(u64 size = 0) const { return end_of_log() + size + 3 * action_size <= limit_; }
 
   [[nodiscard]] bool action(Action action, u64 a, u64 b = 0, u64 c = 0);
   // Takes back the newest action that equals this one, when it is no longer needed (a descriptor
@@ -131,8 +134,8 @@ class UndoLog {
   u32 irrevocable() const { return irrevocable_; }
   const u32* irrevocable_calls() const { return irrevocable_calls_; }  // the first 8
 
-  bool empty() const { return cursor_ == start_ && limit_ == end_ && irrevocable_ == 0; }
-  u64 used() const { return (cursor_ - start_) + (end_ - limit_); }
+  bool empty() const { return end_of_log() == start_ && limit_ == end_ && irrevocable_ == 0; }
+  u64 used() const { return (end_of_log() - start_) + (end_ - limit_); }
 
   // Where the log ends now, and undoing what was logged since: for an effect that failed half way.
   // Not across deferred effects.
@@ -177,6 +180,7 @@ class UndoLog {
 
   // What is logged from here on neither joins what is there nor is left out because of it.
   void begin_anew() {
+    settle();
     tail_end_ = 0;
     epoch_ += epoch_step;
     if (epoch_ == epoch_end) [[unlikely]] {
@@ -184,7 +188,30 @@ class UndoLog {
     }
   }
   void forget_recent();
-  bool extend(u64 old, u64 size);
+
+  // The newest record gets the bytes that follow it in memory. Its header, which they overwrite, is
+  // written again only when something else is logged: a loop over a buffer makes one store a step.
+  template <typename T>
+  bool join(u64 address) {
+    if (tail_next_ + 3 * sizeof(u64) > limit_) [[unlikely]] {
+      return false;
+    }
+    T old;
+    __builtin_memcpy(&old, pointer_to<const void>(address), sizeof(T));
+    __builtin_memcpy(pointer_to<void>(tail_next_), &old, sizeof(T));
+    recent_of(address, __builtin_ctz(sizeof(T))) = recent_tag(address, __builtin_ctz(sizeof(T)));
+    tail_next_ += sizeof(T);
+    tail_end_ = address + sizeof(T);
+    joined_ = true;
+    return true;
+  }
+  void settle() {
+    if (joined_) {
+      close_tail();
+    }
+  }
+  void close_tail();
+  u64 end_of_log() const { return joined_ ? tail_next_ + 3 * sizeof(u64) : cursor_; }
   bool find_atomic(u64 address) const;
 
   static void replay(void* state);
@@ -199,10 +226,13 @@ class UndoLog {
   void give_back(bool was_big);
 
   u64 start_ = 0;
-  u64 cursor_ = 0;    // end of the newest record
-  u64 limit_ = 0;     // begin of the newest deferred effect
-  u64 end_ = 0;       // end of the oldest deferred effect
-  u64 tail_end_ = 0;  // end of the memory whose bytes the newest record holds; 0: cannot be joined
+  u64 cursor_ = 0;       // end of the newest record, as its header says
+  u64 limit_ = 0;        // begin of the newest deferred effect
+  u64 end_ = 0;          // end of the oldest deferred effect
+  u64 tail_end_ = 0;     // end of the memory that the newest record holds; 0: none may join it
+  u64 tail_begin_ = 0;   // where that record begins
+  u64 tail_next_ = 0;    // where its next byte would go
+  bool joined_ = false;  // its header has to be written again
   u64* recent_ = nullptr;
   u64 epoch_ = epoch_step;
   u64 atomic_words_ = 0;  // a Bloom filter of one word: those which atomic instructions changed

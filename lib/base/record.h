@@ -78,6 +78,11 @@ enum class HealOutcome : u8 {
   unprotected = 4,  // no fault: the undo log was full; the region went on natively
 };
 
+// Did the caller get a value in place of the fault?
+constexpr bool recovered(HealOutcome outcome) {
+  return outcome == HealOutcome::healed || outcome == HealOutcome::eager;
+}
+
 struct HealRecord {
   u64 time_ns;
   u32 pid;

@@ -66,6 +66,14 @@ void render_heal(const HealRecord& record, Symbolizer symbols, Sink sink) {
   Text line(buffer, sizeof buffer);
   line << "selfheal: process ";
   line.decimal(record.pid);
+  if (record.outcome == HealOutcome::unprotected) {
+    line << " goes on unprotected: ";
+    say_function(record.region, modules, symbols, line);
+    line << " changes more memory than its undo log holds (option log-megabytes), at ";
+    say_place(record.site, modules, line);
+    out.line(line);
+    return;
+  }
   line << (record.outcome == HealOutcome::left_to_die ? " not healed: " : " healed: ");
   say_function(record.region, modules, symbols, line);
   line << ' ';

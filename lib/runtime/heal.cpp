@@ -195,6 +195,7 @@ void note_unprotected(Thread& thread, Region& region) {
   HealRecord record{};
   describe(thread, region, record);
   record.outcome = HealOutcome::unprotected;
+  record.fault = {};
   write_down(record);
 }
 

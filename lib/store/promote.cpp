@@ -169,7 +169,7 @@ void Promoter::promote_fault(const FaultRecord& record) {
 }
 
 void Promoter::promote_heal(const HealRecord& record) {
-  if (record.outcome == HealOutcome::left_to_die || record.region.entry.module == no_module) {
+  if (!recovered(record.outcome) || record.region.entry.module == no_module) {
     return;
   }
   CatalogEntry* entry = editor_.find(record.modules[record.region.entry.module].id,

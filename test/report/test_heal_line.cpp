@@ -54,6 +54,10 @@ TEST_CASE("a heal without rollback and one that was refused are told apart") {
   CHECK(rendered(record) ==
         "selfheal: process 4711 not healed: handle_request read from address 0x18, a NULL pointer "
         "plus 24 at mod_crash.so+0x12ab\n");
+  record.outcome = HealOutcome::unprotected;
+  CHECK(rendered(record) ==
+        "selfheal: process 4711 goes on unprotected: handle_request changes more memory than its undo "
+        "log holds (option log-megabytes), at mod_crash.so+0x12ab\n");
 }
 
 }  // namespace
