@@ -32,10 +32,12 @@ def script_of(chance, rows):
     return ("create table t(id integer primary key, n int, s text);\n"
             f"begin; insert into t values {values}; commit; create index i on t(n, s);\n"
             "select n, count(*), sum(id), avg(length(s)), group_concat(id) from t group by n having count(*) > 8;\n"
-            "with recursive f(a, b) as (values(0, 1) union all select b, a + b from f where b < 1e15) select max(a) from f;\n"
+            "with recursive f(a, b) as (values(0, 1) union all select b, a + b from f where b < 1e15) "
+            "select max(a) from f;\n"
             "update t set s = upper(s) || n where n % 3 = 0; delete from t where id % 7 = 0; vacuum;\n"
             "select a.id, b.id from t a join t b on a.n = b.n and a.id < b.id order by 1 desc, 2 limit 20;\n"
-            "select printf('%.15g %s %q', 1e100/3, hex(zeroblob(4)), 'it''s'), round(2.5), 7 / 2.0, date('2026-01-01', '+1 month');\n")
+            "select printf('%.15g %s %q', 1e100/3, hex(zeroblob(4)), 'it''s'), "
+            "round(2.5), 7 / 2.0, date('2026-01-01', '+1 month');\n")
 
 
 def program_of(chance, count):

@@ -54,8 +54,10 @@ table = [
     Program("xz, two threads", ("xz",), "xz -2k -T2 --block-size=100KiB text; xz -T2 -dc text.xz | cmp - text", 100_000,
             True),
     Program("zstd", ("zstd",), "zstd -q -9 text data; zstd -qt text.zst; zstd -qdc text.zst | cmp - text", 10_000_000, True),
-    Program("bzip2", ("bzip2",), "bzip2 -k text data; bzip2 -tv text.bz2; bzip2 -dc text.bz2 | cmp - text", 20_000_000, True),
-    Program("pigz", ("pigz", "libz.so.1!deflate"), "pigz -kn -p 3 -b 64 text; pigz -dc text.gz | cmp - text", 10_000_000, True),
+    Program("bzip2", ("bzip2",), "bzip2 -k text data; bzip2 -tv text.bz2; bzip2 -dc text.bz2 | cmp - text",
+            20_000_000, True),
+    Program("pigz", ("pigz", "libz.so.1!deflate"), "pigz -kn -p 3 -b 64 text; pigz -dc text.gz | cmp - text",
+            10_000_000, True),
 
     Program("openssl dgst", ("openssl",), """
 for digest in md5 sha1 sha224 sha256 sha384 sha512 sha3-256 shake256 blake2b512 blake2s256 ripemd160 sm3; do
@@ -75,7 +77,8 @@ done
 openssl enc -aes-256-cbc -pbkdf2 -iter 1000 -S 0011223344556677 -pass pass:secret -in text -out with_password
 """, 5_000_000),
     Program("openssl speed", ("openssl",), "openssl speed -seconds 1 -bytes 1024 -evp aes-256-gcm; "
-            "openssl speed -seconds 1 ecdsap256", 1_000_000, noise=(r"\d[\d.k]*", " +", r"(?m)^(version|built on|options|compiler|CPUINFO).*$")),
+            "openssl speed -seconds 1 ecdsap256", 1_000_000,
+            noise=(r"\d[\d.k]*", " +", r"(?m)^(version|built on|options|compiler|CPUINFO).*$")),
     Program("openssl RSA and primes", ("openssl",), """
 openssl rsa -in rsa.pem -check -noout; openssl prime -checks 20 170141183460469231731687303715884105727
 openssl pkeyutl -sign -inkey rsa.pem -in digest -pkeyopt digest:sha256 -out signed
@@ -91,27 +94,33 @@ openssl x509 -in cert.pem -noout -text
     Program("jq", ("jq",), "jq -f filter.jq records.json",
             20_000_000, True),
     Program("mawk", ("mawk",), "mawk -f words.awk text", 10_000_000, True),
-    Program("gawk", ("gawk",), "gawk -f words.awk text; LC_ALL=C.UTF-8 gawk 'BEGIN { printf \"%.30g %s\\n\", 1/3, toupper(\"ä\") }'",
+    Program("gawk", ("gawk",), "gawk -f words.awk text; "
+            "LC_ALL=C.UTF-8 gawk 'BEGIN { printf \"%.30g %s\\n\", 1/3, toupper(\"ä\") }'",
             10_000_000),
     Program("perl", ("perl",), "perl script.pl text", 50_000_000, True),
     Program("perl, fork and signals", ("perl",), "perl processes.pl", 500_000, True),
-    Program("sort, uniq, sed, grep", ("sort", "sed", "grep", "tr"), "tr ' ' '\\n' < text | sort --parallel=2 | uniq -c | sort -rn | sed 's/e/E/g' | "
+    Program("sort, uniq, sed, grep", ("sort", "sed", "grep", "tr"),
+            "tr ' ' '\\n' < text | sort --parallel=2 | uniq -c | sort -rn | sed 's/e/E/g' | "
             "grep -E '[0-9]+ .*(Ea|in)' | sort", 5_000_000, True),
-    Program("tar, find, diff", ("tar", "find", "diff"), "mkdir -p a/b && cp text data a/b && tar --mtime=@0 --owner=0 --group=0 -cf a.tar a && "
+    Program("tar, find, diff", ("tar", "find", "diff"), "mkdir -p a/b && cp text data a/b && "
+            "tar --mtime=@0 --owner=0 --group=0 -cf a.tar a && "
             "mkdir c && tar -xf a.tar -C c && diff -r a c/a && find a c -type f -size +1k | LC_ALL=C sort", 500_000),
     Program("make", ("make",), "make -s -f rules.mk all", 500_000),
     Program("dash", ("dash",), "dash loop.sh", 2_000_000, True),
     Program("bash", ("bash",), "bash loop.sh", 4_000_000, True),
 
-    Program("gcc -O2", ("x86_64-linux-gnu-gcc-12", "cc1", "x86_64-linux-gnu-as"), "gcc-12 -O2 -c program.c && objdump -d program.o | md5sum",
+    Program("gcc -O2", ("x86_64-linux-gnu-gcc-12", "cc1", "x86_64-linux-gnu-as"),
+            "gcc-12 -O2 -c program.c && objdump -d program.o | md5sum",
             50_000_000, True),
     Program("gcc and ld", ("x86_64-linux-gnu-gcc-12", "cc1", "x86_64-linux-gnu-as", "collect2", "x86_64-linux-gnu-ld.bfd"),
             "gcc-12 -O1 program.c -o program && ./program", 50_000_000),
-    Program("g++", ("cc1plus",), "g++-12 -O1 -c program.cpp && g++-12 program.o -o program && ./program", 1_000_000_000),
+    Program("g++", ("cc1plus",), "g++-12 -O0 -c exceptions.cpp && g++-12 exceptions.o -o program && ./program",
+            1_000_000_000),
     Program("C++ exceptions", ("program_cpp",), "./program_cpp", 5_000_000, True),
     Program("cmake", ("cmake",), "cmake --version; cmake -P script.cmake", 50_000_000, True),
     Program("git", ("git",), _git, 20_000_000, True, noise=(r"\b(garbage|packs|in-pack|count): \d+",),
-            unstable=("repository/.git/index", "repository/.git/*/*.rev", "repository/.git/gc.pid", "repository/.git/logs/*")),
+            unstable=("repository/.git/index", "repository/.git/*/*.rev", "repository/.git/gc.pid",
+                      "repository/.git/logs/*")),
     Program("git, default threads", ("git",), _git.replace("git config pack.threads 1", ":"), 20_000_000,
             unstable=("repository/.git/*",)),
     Program("python3", ("python3.11",), "/usr/bin/python3 script.py", 100_000_000),
@@ -131,5 +140,6 @@ for number, modules in enumerate([
     # -m test prints times; the unittest output of one run differs from the next in nothing else.
     table.append(Program(f"python3 -m test, group {number}", ("python3.11",),
                          f"/usr/bin/python3 -m test -u none {modules} < /dev/null 2>&1", 100_000_000,
-                         noise=(_seconds, r"\d+:\d\d:\d\d.*load avg: [\d.]+ ", r" -- test_\w+ passed in .*", r"(?m)^.*Total duration.*$",
+                         noise=(_seconds, r"\d+:\d\d:\d\d.*load avg: [\d.]+ ", r" -- test_\w+ passed in .*",
+                                r"(?m)^test_\w+ passed in .*\n", r"(?m)^.*Total duration.*$",
                                 r"(?m)^.*pid \d+.*$", r"0x[0-9a-f]+", r"test_python_\w+")))
