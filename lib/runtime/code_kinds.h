@@ -1,8 +1,8 @@
 // What the engine is told of the code it is about to decode: whose it is, and whether it may
 // change.
 //
-//   text of a loaded module, the vdso   stable, until somebody makes it writable (hot patching) or
-//                                       not executable: from then on as all other memory
+//   text of a loaded module, not        stable, until somebody makes it writable (hot patching) or
+//   writable; the vdso                  not executable: from then on as all other memory
 //   other memory                        by /proc/self/maps: may change if it is executable
 //
 // A thread's question costs no system call where the answer is known: module text, and ranges that

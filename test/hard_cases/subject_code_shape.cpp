@@ -82,6 +82,14 @@ HARD_CASE_OF(a_library_with_text_relocations, "calls", "42\n") {
   return 0;
 }
 
+HARD_CASE_OF(a_library_with_writable_text, "calls", "1 2\n") {
+  auto* counts =
+      function_of<int()>(open_library("libhard_writable_text.so", RTLD_NOW), "counts_in_text");
+  const int first = calls(counts);
+  say("%d %d\n", first, calls(counts));
+  return 0;
+}
+
 REGION int uses_trampolines(int (*with_trampoline)(int)) {
   int sum = 0;
   for (int i = 0; i < 1000; ++i) {
