@@ -1,6 +1,9 @@
 #include <algorithm>
+#include <atomic>
 #include <catch2/catch.hpp>
+#include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
 
@@ -142,6 +145,103 @@ TEST_CASE("A low-level lock with a waiter is freed and the waiter woken") {
   CHECK(guest.log().rollback().failed == 0);
   waiter.join();
   CHECK(lock == 2);  // the waiter's
+}
+
+TEST_CASE("A word that the region gave back is waited for while somebody has it") {
+  GuestThread guest;
+  u32 lock = 0;
+  u64 guarded = 1;
+  // exchange 0 to 1; a write under it; a plain store of 0
+  REQUIRE(guest.log().action(Action::atomic_exchange_32, address_of(&lock), 1, 0));
+  REQUIRE(guest.log().save_value<u64>(address_of(&guarded)));
+  guarded = 2;
+  REQUIRE(guest.log().action(Action::atomic_exchange_32, address_of(&lock), 0, 1));
+  lock = 1;  // another thread's; it lets go when it is seen to be waited for
+  std::thread holder([&lock] {
+    for (int i = 0; i < 1000; ++i) {
+      std::this_thread::yield();
+    }
+    __atomic_store_n(&lock, 0, __ATOMIC_RELEASE);
+  });
+  CHECK(guest.log().rollback().failed == 0);
+  holder.join();
+  CHECK(lock == 0);
+  CHECK(guarded == 1);
+}
+
+TEST_CASE("Arithmetic leaves a word alone that somebody has exchanged since") {
+  GuestThread guest;
+  u64 word = 5;
+  REQUIRE(guest.log().action(Action::atomic_add, address_of(&word), 5, 8));  // 0 to 5
+  REQUIRE(guest.log().action(Action::atomic_exchange_64, address_of(&word), 7, 5));
+  word = 9;  // somebody
+  CHECK(guest.log().rollback().failed == 2);
+  CHECK(word == 9);
+}
+
+TEST_CASE("Who sleeps until a word changes is woken by its rollback") {
+  GuestThread guest;
+  u32 state = 1;  // an initialization that the region has begun
+  REQUIRE(guest.log().action(Action::atomic_exchange_32, address_of(&state), 1, 0));
+  std::atomic<bool> sleeps{false};
+  std::thread sleeper([&] {
+    sleeps = true;
+    while (__atomic_load_n(&state, __ATOMIC_ACQUIRE) == 1) {
+      syscall(SYS_futex, &state, 128, 1, nullptr, nullptr, 0);  // FUTEX_WAIT_PRIVATE
+    }
+  });
+  while (!sleeps) {
+    std::this_thread::yield();
+  }
+  CHECK(guest.log().rollback().failed == 0);
+  sleeper.join();
+  CHECK(state == 0);
+}
+
+TEST_CASE("The program break goes back unless somebody has moved it since") {
+  GuestThread guest;
+  const u64 before = static_cast<u64>(syscall(SYS_brk, 0));
+  const u64 grown = before + 4 * page_size;
+  REQUIRE(syscall(SYS_brk, grown) == static_cast<long>(grown));
+  REQUIRE(guest.log().action(Action::restore_break, before, grown));
+  SECTION("nobody") {
+    CHECK(guest.log().rollback().failed == 0);
+    CHECK(syscall(SYS_brk, 0) == static_cast<long>(before));
+  }
+  SECTION("the heap of another thread") {
+    REQUIRE(syscall(SYS_brk, grown + page_size) == static_cast<long>(grown + page_size));
+    CHECK(guest.log().rollback().failed == 1);
+    CHECK(syscall(SYS_brk, 0) == static_cast<long>(grown + page_size));
+    syscall(SYS_brk, before);
+  }
+}
+
+TEST_CASE("Memory shared with another process is undone by value, and that process sees it") {
+  GuestThread guest;
+  void* shared =
+      mmap(nullptr, page_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  REQUIRE(shared != MAP_FAILED);
+  auto* words = static_cast<u64*>(shared);
+  words[0] = 5;
+  REQUIRE(guest.log().save_value<u64>(address_of(&words[0])));
+  words[0] = 6;
+  REQUIRE(guest.log().action(Action::atomic_add, address_of(&words[1]), 7, 8));
+  __atomic_fetch_add(&words[1], 7, __ATOMIC_SEQ_CST);
+  const pid_t child = fork();
+  if (child == 0) {
+    __atomic_fetch_add(&words[1], 100, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&words[0], __ATOMIC_ACQUIRE) != 5) {
+    }
+    _exit(words[1] == 100 ? 0 : 1);
+  }
+  while (__atomic_load_n(&words[1], __ATOMIC_ACQUIRE) != 107) {
+    std::this_thread::yield();
+  }
+  CHECK(guest.log().rollback().failed == 0);
+  int status = -1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  munmap(shared, page_size);
 }
 
 TEST_CASE("Vector and mask registers survive a scope around libc calls") {

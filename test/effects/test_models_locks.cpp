@@ -87,6 +87,24 @@ TEST_CASE("A recursive mutex goes back to its count") {
   CHECK(mutex.__data.__owner == 0);
 }
 
+TEST_CASE("A robust mutex whose owner has died is found so again after a rollback") {
+  use_own_libc();
+  GuestThread guest;
+  pthread_mutexattr_t attributes;
+  pthread_mutexattr_init(&attributes);
+  pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+  pthread_mutex_t mutex;
+  pthread_mutex_init(&mutex, &attributes);
+  std::thread([&] { pthread_mutex_lock(&mutex); }).join();
+  CHECK(call(guest, "pthread_mutex_lock", &mutex) == EOWNERDEAD);
+  CHECK(guest.log().rollback().failed == 0);
+  CHECK(pthread_mutex_lock(&mutex) == EOWNERDEAD);
+  CHECK(pthread_mutex_consistent(&mutex) == 0);
+  CHECK(pthread_mutex_unlock(&mutex) == 0);
+  CHECK(mutex.__data.__nusers == 0);
+  CHECK(pthread_mutex_destroy(&mutex) == 0);
+}
+
 TEST_CASE("A lock that was not got is not given back") {
   use_own_libc();
   GuestThread guest;
