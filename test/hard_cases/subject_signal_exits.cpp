@@ -147,8 +147,11 @@ HARD_CASE_OF(handler_leaves_by_setcontext, "spin_until_left", "out 5 times\n") {
 
 namespace {
 
+std::atomic<bool> ready;  // to be cancelled
+
 void* spin_in_thread(void*) {
   pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, nullptr);
+  ready = true;
   spin_until_left();
   return nullptr;
 }
@@ -163,12 +166,16 @@ void* read_in_thread(void* pipe_end) {
 REGION void* read_until_cancelled(void* pipe_end) {
   in_engine(__LINE__);
   pthread_cleanup_push([](void*) { ++count; }, nullptr);
+  ready = true;
   read_in_thread(pipe_end);
   pthread_cleanup_pop(0);
   return nullptr;
 }
 
 bool cancel_soon(pthread_t thread) {
+  while (!ready.exchange(false)) {
+    usleep(1000);
+  }
   usleep(5000);
   void* result = nullptr;
   return pthread_cancel(thread) == 0 && pthread_join(thread, &result) == 0 &&

@@ -62,13 +62,14 @@ HARD_CASE(waiting_calls_see_their_signals,
           "poll EINTR, nanosleep EINTR, sigsuspend EINTR, pause\n") {
   handle(SIGALRM, note, SA_RESTART);
   itimerval timer{};
-  timer.it_value.tv_usec = 200'000;  // long after the wait has begun, on a busy machine, too
+  // Again and again, for a machine so busy that the first one comes before the wait has begun.
+  timer.it_value.tv_usec = timer.it_interval.tv_usec = 100'000;
   setitimer(ITIMER_REAL, &timer, nullptr);
   const bool polled = poll(nullptr, 0, 10'000) == -1 && errno == EINTR;
   setitimer(ITIMER_REAL, &timer, nullptr);
   const timespec long_time{10, 0};
   timespec rest{};
-  const bool slept = nanosleep(&long_time, &rest) == -1 && errno == EINTR && rest.tv_sec == 9;
+  const bool slept = nanosleep(&long_time, &rest) == -1 && errno == EINTR && rest.tv_sec > 0;
   sigset_t alarm;
   sigset_t none;
   sigemptyset(&none);
@@ -80,7 +81,9 @@ HARD_CASE(waiting_calls_see_their_signals,
   sigset_t now;
   sigprocmask(SIG_UNBLOCK, &alarm, &now);
   setitimer(ITIMER_REAL, &timer, nullptr);
-  const bool paused = pause() == -1 && count == 4 && sigismember(&now, SIGALRM);
+  const bool paused = pause() == -1 && count >= 4 && sigismember(&now, SIGALRM);
+  timer = {};
+  setitimer(ITIMER_REAL, &timer, nullptr);
   in_engine(__LINE__);
   say("poll %s, nanosleep %s, sigsuspend %s, %s\n", polled ? "EINTR" : "?", slept ? "EINTR" : "?",
       suspended ? "EINTR" : "?", paused ? "pause" : "?");
