@@ -8,7 +8,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#include "test/hard_cases/subject.h"
+#include "test/hard_cases/thread_tools.h"
 
 using namespace hard;
 
@@ -30,11 +30,6 @@ namespace {
 
 jmp_buf outside;
 sigjmp_buf outside_with_mask;
-
-struct Says {
-  const char* what;
-  ~Says() { say("~%s\n", what); }
-};
 
 bool blocked(int signal) {
   sigset_t set;
