@@ -241,7 +241,6 @@ int soak(u64 seed, u64 regions) {
 
 // A thread waits for the initialization that the region has begun; the region faults in it.
 pthread_once_t once = PTHREAD_ONCE_INIT;
-std::atomic<int> initializing{0};
 std::atomic<int> initialized{0};
 std::atomic<pid_t> waiter_id{0};
 
