@@ -96,9 +96,9 @@ void print_region(const Session& session, const Dossier& dossier, ModuleFinder& 
                                 evidence.healed, evidence.eager, evidence.left_to_die));
   }
   if (evidence.unprotected != 0) {
-    row("unprotected", fmt::format("its undo log was full, in {} {}: see the option log-megabytes",
-                                   evidence.unprotected,
-                                   evidence.unprotected == 1 ? "process" : "processes"));
+    row("unprotected",
+        fmt::format("its undo log was full, in {} {}: see the option log-megabytes",
+                    evidence.unprotected, evidence.unprotected == 1 ? "process" : "processes"));
   }
 }
 

@@ -56,7 +56,8 @@ TEST_CASE("a heal without rollback and one that was refused are told apart") {
         "plus 24 at mod_crash.so+0x12ab\n");
   record.outcome = HealOutcome::unprotected;
   CHECK(rendered(record) ==
-        "selfheal: process 4711 goes on unprotected: handle_request changes more memory than its undo "
+        "selfheal: process 4711 goes on unprotected: handle_request changes more memory than its "
+        "undo "
         "log holds (option log-megabytes), at mod_crash.so+0x12ab\n");
 }
 
