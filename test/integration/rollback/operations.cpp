@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <dlfcn.h>
 #include <fenv.h>
 #include <iterator>
 #include <regex.h>
@@ -32,10 +33,33 @@ void fill(Slot& slot, Random& random) {
   }
 }
 
+// jemalloc's own functions, where it is the heap; the standard ones otherwise.
+template <typename Function>
+Function* find(const char* name) {
+  return reinterpret_cast<Function*>(dlsym(RTLD_DEFAULT, name));
+}
+
+char* allocate_extended(u64 size) {
+  static const auto mallocx = find<void*(size_t, int)>("mallocx");
+  static const auto rallocx = find<void*(void*, size_t, int)>("rallocx");
+  static const auto sdallocx = find<void(void*, size_t, int)>("sdallocx");
+  if (mallocx == nullptr) {
+    return static_cast<char*>(std::malloc(size));
+  }
+  void* small = mallocx(100, 0);
+  tick();
+  void* grown = rallocx(mallocx(size / 2 + 1, 0), size, 0);
+  sdallocx(small, 100, 0);
+  return static_cast<char*>(grown);
+}
+
 void renew(Slot& slot, Random& random) {
   std::free(slot.bytes);
   slot.size = any_size(random);
-  switch (random.below(4)) {
+  switch (random.below(5)) {
+    case 3:
+      slot.bytes = allocate_extended(slot.size);
+      break;
     case 0:
       slot.bytes = static_cast<char*>(std::malloc(slot.size));
       break;
