@@ -163,6 +163,7 @@ class Tracer {
         return false;
       }
       if (is_at(&call_begin)) {
+        clear_trap_flag();
         return true;
       }
       signal = WSTOPSIG(status_) == SIGTRAP ? 0 : WSTOPSIG(status_);
@@ -204,12 +205,20 @@ class Tracer {
   unsigned byte_at(uint64_t address) {
     return static_cast<unsigned>(ptrace(PTRACE_PEEKTEXT, pid_, address, nullptr)) & 0xff;
   }
+  // A step over `popf` leaves it to the program, in the kernel's eyes (enable_single_step,
+  // arch/x86/kernel/step.c).
+  void clear_trap_flag() {
+    user_regs_struct all = registers();
+    all.eflags &= ~trap_flag;
+    ptrace(PTRACE_SETREGS, pid_, nullptr, &all);
+  }
   void hide_trap_flag() {
-    constexpr long trap_flag = 0x100;
     const auto at = registers().rsp;
     const long word = ptrace(PTRACE_PEEKDATA, pid_, at, nullptr);
-    ptrace(PTRACE_POKEDATA, pid_, at, word & ~trap_flag);
+    ptrace(PTRACE_POKEDATA, pid_, at, word & ~static_cast<long>(trap_flag));
   }
+
+  static constexpr unsigned long trap_flag = 0x100;
 
   pid_t pid_;
   int status_ = 0;
