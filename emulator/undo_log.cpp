@@ -100,7 +100,9 @@ bool UndoLog::action(Action action, u64 a, u64 b, u64 c) {
   cursor_ += sizeof(ActionRecord);
   begin_anew();
   if (is_atomic(action)) {
-    atomic_words_ |= u64{1} << hash_of(a, 6);
+    const u64 bit = hash_of(a, 12);
+    atomic_words_[bit / 64] |= u64{1} << (bit % 64);
+    any_atomic_ = true;
   }
   return true;
 }
@@ -242,7 +244,10 @@ void UndoLog::clear() {
   begin_anew();
   cursor_ = start_;
   limit_ = end_;
-  atomic_words_ = 0;
+  if (any_atomic_) {
+    zero_bytes(address_of(atomic_words_), sizeof atomic_words_);
+    any_atomic_ = false;
+  }
   last_action_ = 0;
   observable_ = 0;
   held_bytes_ = 0;

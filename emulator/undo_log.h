@@ -108,7 +108,8 @@ class UndoLog {
   // (a lock being released) must be undone like an atomic exchange. Exact for the newest 64
   // actions.
   bool changed_atomically(u64 address) const {
-    return (atomic_words_ >> hash_of(address, 6) & 1) != 0 && find_atomic(address);
+    const u64 bit = hash_of(address, 12);
+    return (atomic_words_[bit / 64] >> (bit % 64) & 1) != 0 && find_atomic(address);
   }
 
   // The memory is gone, or another thread's now, for good: a rollback leaves alone what was written
@@ -235,8 +236,12 @@ class UndoLog {
   bool joined_ = false;  // its header has to be written again
   u64* recent_ = nullptr;
   u64 epoch_ = epoch_step;
-  u64 atomic_words_ = 0;  // a Bloom filter of one word: those which atomic instructions changed
-  u64 last_action_ = 0;   // address of the newest action record; 0: none
+  // A Bloom filter: the words that atomic instructions changed. A whole program as a region changes
+  // hundreds of them; one word would be full, and each store would search the actions. Wiped when
+  // it was used only, as it is on the way out of every region.
+  u64 atomic_words_[64] = {};
+  bool any_atomic_ = false;
+  u64 last_action_ = 0;  // address of the newest action record; 0: none
   u64 held_bytes_ = 0;
   u64 unmapped_begin_ = 0;  // all deferred unmaps lie in between
   u64 unmapped_end_ = 0;

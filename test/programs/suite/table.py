@@ -140,6 +140,6 @@ for number, modules in enumerate([
     # -m test prints times; the unittest output of one run differs from the next in nothing else.
     table.append(Program(f"python3 -m test, group {number}", ("python3.11",),
                          f"/usr/bin/python3 -m test -u none {modules} < /dev/null 2>&1", 100_000_000,
-                         noise=(_seconds, r"\d+:\d\d:\d\d.*load avg: [\d.]+ ", r" -- test_\w+ passed in .*",
-                                r"(?m)^test_\w+ passed in .*\n", r"(?m)^.*Total duration.*$",
+                         noise=(r"\d+:\d\d:\d\d.*load avg: [\d.]+ ", r" -- test_\w+ passed in .*",
+                                r"(?m)^test_\w+ passed in.*\n", r"(?m)^.*Total duration.*$", _seconds,
                                 r"(?m)^.*pid \d+.*$", r"0x[0-9a-f]+", r"test_python_\w+")))
