@@ -143,10 +143,6 @@ Frame* run_outside(Thread& thread, const Arrival& arrival) {
   probes::return_to(*area.frame->context());
 }
 
-}  // namespace
-
-namespace {
-
 // A call of a region that has not reached the engine is taken back to the region's entry, for the
 // handler to see, and to be made anew.
 void undo_entering(ucontext_t& context) {
