@@ -83,9 +83,11 @@ void AddressSet::remove(u64 address) {
 }
 
 bool Patience::lasts() {
-  // Some 50 ms: a holder that the scheduler has taken away comes back within that.
+  // Some 50 ms: a holder that the scheduler has taken away comes back within that; or, on a machine
+  // so busy that it does not, once we have given way that many times.
   constexpr u64 cycles = u64{1} << 27;
   constexpr unsigned short_wait = 200;
+  constexpr unsigned turns = 100;
   const u64 now = __builtin_ia32_rdtsc();
   if (attempts_ == 0) {
     begin_ = now;
@@ -95,7 +97,7 @@ bool Patience::lasts() {
   } else {
     __builtin_ia32_pause();
   }
-  return now - begin_ < cycles;
+  return now - begin_ < cycles || attempts_ < short_wait + turns;
 }
 
 bool undo(const ActionRecord& record, RollbackState& state, Thread* owner) {

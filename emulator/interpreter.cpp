@@ -4,6 +4,7 @@
 #include <cpuid.h>
 
 #include "emulator/block_cache.h"
+#include "emulator/copy_bytes.h"
 #include "emulator/decode.h"
 #include "emulator/flags.h"
 #include "emulator/generated_code.h"
@@ -60,7 +61,7 @@ bool start(const Config& wanted, const char*& why) {
     why = "the processor or the system lacks XSAVE";
     return false;
   }
-  the_config = wanted;
+  copy_bytes(address_of(&the_config), address_of(&wanted), sizeof the_config);
   u32 a;
   u32 b;
   u32 c;

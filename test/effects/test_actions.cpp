@@ -156,13 +156,23 @@ TEST_CASE("A word that the region gave back is waited for while somebody has it"
   REQUIRE(guest.log().save_value<u64>(address_of(&guarded)));
   guarded = 2;
   REQUIRE(guest.log().action(Action::atomic_exchange_32, address_of(&lock), 0, 1));
-  lock = 1;  // another thread's; it lets go when it is seen to be waited for
-  std::thread holder([&lock] {
-    for (int i = 0; i < 1000; ++i) {
+  lock = 1;  // another thread's, which lets go soon after the rollback has begun
+  std::atomic<bool> running = false;
+  std::atomic<bool> begun = false;
+  std::thread holder([&] {
+    running = true;
+    while (!begun) {
+      std::this_thread::yield();
+    }
+    for (int i = 0; i < 20; ++i) {
       std::this_thread::yield();
     }
     __atomic_store_n(&lock, 0, __ATOMIC_RELEASE);
   });
+  while (!running) {
+    std::this_thread::yield();
+  }
+  begun = true;
   CHECK(guest.log().rollback().failed == 0);
   holder.join();
   CHECK(lock == 0);
