@@ -8,7 +8,6 @@
 //                                    in its place, commit closes it
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include "emulator/syscalls_internal.h"
 
@@ -35,14 +34,19 @@ long set_aside(u64 fd) {
   return held;
 }
 
+// The kernel's huge_encode_dev (include/linux/kdev_t.h); libc's major() may be a call.
+constexpr u64 major_number(u64 device) {
+  return (device >> 8 & 0xfff) | (device >> 32 & ~u64{0xfff});
+}
+
 // Nobody waits for the end of a file, a directory, a memory device or an object like an eventfd; at
 // the other end of a pipe, a socket or a terminal somebody may.
 Deferred kind_of_close(u64 held) {
-  constexpr u32 memory_devices = 1;  // major number of /dev/null and its like
+  constexpr u64 memory_devices = 1;  // major number of /dev/null and its like
   struct stat status;
   if (!may_call(SYS_fstat) || syscall_failed(raw_syscall(SYS_fstat, held, address_of(&status))) ||
       S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) ||
-      (S_ISCHR(status.st_mode) && major(status.st_rdev) != memory_devices)) {
+      (S_ISCHR(status.st_mode) && major_number(status.st_rdev) != memory_devices)) {
     return Deferred::close_fd;
   }
   return Deferred::close_file;

@@ -5,7 +5,8 @@ int next_count(void) {
   return ++counter;
 }
 
-/* Called through the procedure linkage table: all eight vector arguments must survive the binding. */
+/* Called through the procedure linkage table: all eight vector arguments must survive the binding.
+ */
 double weigh(double a, double b, double c, double d, double e, double f, double g, double h) {
   return a + 2 * b + 3 * c + 4 * d + 5 * e + 6 * f + 7 * g + 8 * h;
 }
