@@ -18,6 +18,7 @@ enum Vector : u8 {
 
 constexpr u64 error_write = 1 << 1;
 constexpr u64 error_fetch = 1 << 4;
+constexpr u64 error_key = 1 << 5;
 
 // A prologue that needs much room touches the stack this far from rsp at most: compilers probe
 // every page (-fstack-clash-protection), and those that do not rarely have larger frames.
@@ -51,6 +52,10 @@ void classify_page_fault(Fault& fault, StackRange stack) {
     return;
   }
   fault.access = fault.error_code & error_write ? Access::write : Access::read;
+  if (fault.error_code & error_key) {
+    fault.kind = FaultKind::protection_key;
+    return;
+  }
   fault.kind = fault.signal == SIGBUS ? FaultKind::bus : access_kind(fault, stack);
 }
 
@@ -113,14 +118,14 @@ Fault classify(const siginfo_t& info, const ucontext_t& context, StackRange stac
       fault.kind = FaultKind::bus;
       break;
     case control_protection:
-      fault.kind = FaultKind::exec_violation;
+      fault.kind = FaultKind::control_protection;
       fault.access = Access::execute;
       break;
     default:
       break;
   }
   const bool about_data =
-      fault.signal == SIGSEGV || fault.signal == SIGBUS || fault.kind == FaultKind::exec_violation;
+      fault.signal == SIGSEGV || fault.signal == SIGBUS || fault.access == Access::execute;
   if (!about_data) {
     fault.address = 0;  // the kernel puts rip there for SIGFPE, SIGILL and SIGTRAP
   }

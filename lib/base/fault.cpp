@@ -26,8 +26,50 @@ const char* name_of(FaultKind kind) {
       return "signal";
     case FaultKind::time_out:
       return "time-out";
+    case FaultKind::memory_growth:
+      return "memory-growth";
+    case FaultKind::abort:
+      return "abort";
+    case FaultKind::assertion:
+      return "assertion";
+    case FaultKind::terminate:
+      return "terminate";
+    case FaultKind::fortify:
+      return "fortify";
+    case FaultKind::smashed_stack:
+      return "smashed-stack";
+    case FaultKind::stack_overwrite:
+      return "stack-overwrite";
+    case FaultKind::heap_corruption:
+      return "heap-corruption";
+    case FaultKind::bad_free:
+      return "bad-free";
+    case FaultKind::heap_overflow:
+      return "heap-overflow";
+    case FaultKind::use_after_free:
+      return "use-after-free";
+    case FaultKind::return_mismatch:
+      return "return-mismatch";
+    case FaultKind::control_protection:
+      return "control-protection";
+    case FaultKind::protection_key:
+      return "protection-key";
   }
   return "unknown";
+}
+
+bool is_integrity(FaultKind kind) {
+  switch (kind) {
+    case FaultKind::exec_violation:
+    case FaultKind::smashed_stack:
+    case FaultKind::heap_corruption:
+    case FaultKind::return_mismatch:
+    case FaultKind::control_protection:
+    case FaultKind::protection_key:
+      return true;
+    default:
+      return false;
+  }
 }
 
 const char* name_of(Access access) {

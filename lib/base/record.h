@@ -38,6 +38,22 @@ struct FunctionRef {
   u32 reserved;
 };
 
+// What only some kinds of fault have to tell; the rest is zero, and code references that are
+// unknown have module == no_module.
+struct FaultDetail {
+  CodeRef allocated_at;  // heap: the call that allocated the chunk
+  CodeRef freed_at;      // heap: the call that freed it
+  u64 chunk_size;        // heap: bytes asked for
+  i64 chunk_offset;      // heap: of the access or the bad free, from the chunk's first byte
+  u64 used;              // time_out: ns of processor time; stack_exhaustion: bytes of stack;
+                         // memory_growth: bytes
+  u32 samples;           // time_out: how often the thread was looked at
+  u32 cycle;             // stack_exhaustion: functions in the recursion's cycle
+  CodeRef
+      outermost_call;  // stack_exhaustion: where the recursion's outermost activation returns to
+  char message[96];    // abort family: what the program or libc said of it; ended by NUL
+};
+
 struct FaultRecord {
   u64 time_ns;  // CLOCK_REALTIME
   u32 pid;
@@ -55,6 +71,17 @@ struct FaultRecord {
   u32 reserved;
   CodeRef frames[max_frames];  // [0] is the site, then return addresses outwards
   RecordModule modules[max_record_modules];
+  FaultDetail detail;
+};
+
+// How a region is kept from its fault. Bits, stored: never renumber.
+enum class Remedy : u8 {
+  engine = 0,           // none of the others: run by the engine, rolled back, an error returned
+  stack_check = 1,      // native: not entered with less than `stack_reserve` bytes of stack left
+  ignore_free = 2,      // the bad free is not done
+  pad_allocation = 4,   // chunks of the allocation site get `padding` more bytes
+  delay_free = 8,       // chunks of the freeing site are given back late
+  fill_allocation = 16  // chunks of the allocation site are zeroed
 };
 
 // Why a virtualized return has the value it has.
@@ -102,6 +129,8 @@ struct HealRecord {
   u32 irrevocable;           // system calls whose effect could not be undone
   u32 irrevocable_calls[8];  // the first of them, by number
   CodeRef return_address;
+  u8 remedies;  // Remedy bits in force
+  u8 reserved[7];
   RecordModule modules[max_record_modules];
 };
 
@@ -109,8 +138,9 @@ static_assert(sizeof(RecordModule) == 64);
 static_assert(sizeof(CodeRef) == 16);
 static_assert(sizeof(FunctionRef) == 32);
 static_assert(sizeof(Fault) == 168);
-static_assert(sizeof(FaultRecord) == 1536);
-static_assert(sizeof(HealRecord) == 1088);
+static_assert(sizeof(FaultRecord) == 1712);
+static_assert(sizeof(FaultDetail) == 176);
+static_assert(sizeof(HealRecord) == 1096);
 
 const char* name_of(ValueReason reason);
 const char* name_of(HealOutcome outcome);

@@ -39,6 +39,10 @@ class Diagnosis {
   void run(const Fault& fault) {
     std::memset(&record_, 0, sizeof record_);
     record_.region.entry.module = no_module;
+    for (CodeRef* unknown :
+         {&record_.detail.allocated_at, &record_.detail.freed_at, &record_.detail.outermost_call}) {
+      unknown->module = no_module;
+    }
     read_instruction(fault.registers.rip);
     record_.fault = refine(fault, {record_.instruction, record_.instruction_size});
     for (const Frame& frame : frames_) {

@@ -19,16 +19,32 @@ i32 errno_for(FaultKind kind) {
     case FaultKind::illegal_instruction:
       return ENOSYS;
     case FaultKind::stack_exhaustion:
+    case FaultKind::memory_growth:
       return ENOMEM;
     case FaultKind::time_out:
       return ETIMEDOUT;
+    case FaultKind::fortify:
+    case FaultKind::stack_overwrite:
+    case FaultKind::heap_overflow:
+      return EOVERFLOW;
     case FaultKind::none:
     case FaultKind::other_signal:
+    case FaultKind::abort:
+    case FaultKind::assertion:
+    case FaultKind::terminate:
       return EIO;
+    case FaultKind::bad_free:
+      return EINVAL;
     case FaultKind::null_access:
     case FaultKind::wild_access:
+    case FaultKind::use_after_free:
     case FaultKind::bus:
     case FaultKind::exec_violation:
+    case FaultKind::smashed_stack:
+    case FaultKind::heap_corruption:
+    case FaultKind::return_mismatch:
+    case FaultKind::control_protection:
+    case FaultKind::protection_key:
       break;
   }
   return EFAULT;

@@ -201,12 +201,10 @@ class FaultReport {
 }  // namespace
 
 Outlook default_outlook(const FaultRecord& record) {
-  switch (record.fault.kind) {
-    case FaultKind::exec_violation:
-    case FaultKind::other_signal:
-      return {Kept::recorded, NextTime::integrity, nullptr};
-    default:
-      break;
+  const FaultKind kind = record.fault.kind;
+  const bool foreseen_next_time = kind == FaultKind::smashed_stack;
+  if (kind == FaultKind::other_signal || (is_integrity(kind) && !foreseen_next_time)) {
+    return {Kept::recorded, NextTime::integrity, nullptr};
   }
   return {Kept::recorded, record.region.size == 0 ? NextTime::no_region : NextTime::heal, nullptr};
 }

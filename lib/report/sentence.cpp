@@ -153,6 +153,55 @@ void say_fault(const Fault& fault, const u8* bytes, u64 size, Text& out) {
     case FaultKind::time_out:
       out << "did not end within its budget";
       return;
+    case FaultKind::memory_growth:
+      out << "took more and more memory without coming to an end";
+      return;
+    case FaultKind::abort:
+      out << "called abort()";
+      return;
+    case FaultKind::assertion:
+      out << "failed an assertion";
+      return;
+    case FaultKind::terminate:
+      out << "ended in std::terminate: an exception that nobody catches";
+      return;
+    case FaultKind::fortify:
+      out << "was about to write beyond the end of an object; libc's checked function refused";
+      return;
+    case FaultKind::smashed_stack:
+      out << "overwrote its own stack frame: the canary was damaged";
+      return;
+    case FaultKind::stack_overwrite:
+      out << "was about to overwrite a saved return address at 0x";
+      out.hex(fault.address);
+      return;
+    case FaultKind::heap_corruption:
+      out << "called the allocator, which found its data damaged";
+      return;
+    case FaultKind::bad_free:
+      out << "freed 0x";
+      out.hex(fault.address) << ", which is no live heap chunk";
+      return;
+    case FaultKind::heap_overflow:
+      out << access_verb(fault.access) << "0x";
+      out.hex(fault.address) << ", beyond the bounds of a heap chunk";
+      return;
+    case FaultKind::use_after_free:
+      out << access_verb(fault.access) << "0x";
+      out.hex(fault.address) << ", in a heap chunk that was freed";
+      return;
+    case FaultKind::return_mismatch:
+      out << "was about to return to 0x";
+      out.hex(fault.address) << ", where nobody called it from";
+      return;
+    case FaultKind::control_protection:
+      out << "jumped or returned to 0x";
+      out.hex(fault.address) << ", which the processor's control-flow protection forbids";
+      return;
+    case FaultKind::protection_key:
+      out << access_verb(fault.access) << "0x";
+      out.hex(fault.address) << ", which a memory protection key forbids";
+      return;
     case FaultKind::none:
       break;
   }

@@ -9,22 +9,7 @@
 namespace selfheal::runtime {
 
 bool healable(FaultKind kind) {
-  switch (kind) {
-    case FaultKind::null_access:
-    case FaultKind::wild_access:
-    case FaultKind::divide:
-    case FaultKind::illegal_instruction:
-    case FaultKind::bus:
-    case FaultKind::floating_point:
-    case FaultKind::stack_exhaustion:
-    case FaultKind::time_out:
-      return true;
-    case FaultKind::none:
-    case FaultKind::exec_violation:
-    case FaultKind::other_signal:
-      return false;
-  }
-  return false;
+  return kind != FaultKind::none && kind != FaultKind::other_signal && !is_integrity(kind);
 }
 
 RecordModule name_module(const image::Module& module) {

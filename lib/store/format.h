@@ -33,7 +33,7 @@ namespace selfheal::store {
 
 inline constexpr u64 journal_magic = 0x314a'4c41'4548'4653;  // "SFHEALJ1"
 inline constexpr u64 catalog_magic = 0x3143'4c41'4548'4653;  // "SFHEALC1"
-inline constexpr u32 format_version = 1;
+inline constexpr u32 format_version = 2;
 
 inline constexpr u64 header_size = 4096;
 inline constexpr u32 slot_size = 2048;
@@ -158,7 +158,15 @@ struct CatalogEntry {
   u8 reserved[7];
   CodeRef frames[max_frames];  // candidates for rescue points; modules as in modules[]
   RecordModule modules[max_record_modules];
-  u8 rest[560];
+  FaultDetail detail;  // its code references: modules as in modules[]
+
+  u8 remedies;  // Remedy bits; 0: Remedy::engine
+  u8 remedies_by_user;
+  u8 reserved2[2];
+  u32 padding;             // Remedy::pad_allocation, bytes
+  u64 stack_reserve;       // Remedy::stack_check, bytes
+  u64 instruction_budget;  // of one call, learned from those that ended; 0: the option's
+  u8 rest[360];
 };
 
 static_assert(sizeof(JournalHeader) == header_size);

@@ -20,6 +20,7 @@ void describe_fault(const FaultRecord& record, CatalogEntry& entry) {
   entry.module_count = record.module_count;
   __builtin_memcpy(entry.frames, record.frames, sizeof entry.frames);
   __builtin_memcpy(entry.modules, record.modules, sizeof entry.modules);
+  entry.detail = record.detail;
   entry.last_seen_ns = record.time_ns;
 }
 
@@ -27,8 +28,9 @@ void describe_fault(const FaultRecord& record, CatalogEntry& entry) {
 
 Policy default_policy(FaultKind kind) {
   // Integrity faults stop the process: somebody may be steering it. Everything else is a fault of
-  // availability, and going on is what we are for.
-  return kind == FaultKind::exec_violation ? Policy::stop : Policy::heal;
+  // availability, and going on is what we are for. A smashed stack names the function that
+  // overflows: run by the engine, it is stopped before it reaches its canary.
+  return is_integrity(kind) && kind != FaultKind::smashed_stack ? Policy::stop : Policy::heal;
 }
 
 const char* name_of(Policy policy) {

@@ -53,6 +53,24 @@ void sanitize_frames(CodeRef (&frames)[max_frames], u8& count, u8& blamed, u8 mo
   }
 }
 
+// Text goes to terminals: nothing but printable ASCII, so that it cannot steer one.
+template <u64 size>
+void sanitize_text(char (&text)[size]) {
+  bool ended = false;
+  for (char& c : text) {
+    ended = ended || c == '\0';
+    c = ended ? '\0' : (c < ' ' || c > '~') ? '?' : c;
+  }
+  text[size - 1] = '\0';
+}
+
+void sanitize_detail(FaultDetail& detail, u8 module_count) {
+  for (CodeRef* code : {&detail.allocated_at, &detail.freed_at, &detail.outermost_call}) {
+    sanitize_code(*code, module_count);
+  }
+  sanitize_text(detail.message);
+}
+
 void sanitize_instruction(u8& size) {
   if (size > 15) {
     size = 0;
@@ -61,7 +79,7 @@ void sanitize_instruction(u8& size) {
 
 // The signals a kind of fault can come with; 0 is a fault seen before the processor raised one.
 bool signal_fits(const Fault& fault) {
-  constexpr u8 ill = 4, trap = 5, bus = 7, fpe = 8, segv = 11;
+  constexpr u8 ill = 4, trap = 5, abrt = 6, bus = 7, fpe = 8, segv = 11;
   switch (fault.kind) {
     case FaultKind::null_access:
     case FaultKind::wild_access:
@@ -75,9 +93,26 @@ bool signal_fits(const Fault& fault) {
       return fault.signal == ill || fault.signal == trap || fault.signal == 0;
     case FaultKind::bus:
       return fault.signal == bus || fault.signal == 0;
+    case FaultKind::abort:
+    case FaultKind::assertion:
+    case FaultKind::terminate:
+    case FaultKind::fortify:
+    case FaultKind::smashed_stack:
+    case FaultKind::heap_corruption:
+    case FaultKind::bad_free:
+      return fault.signal == abrt || fault.signal == 0;
+    case FaultKind::heap_overflow:
+    case FaultKind::use_after_free:
+    case FaultKind::control_protection:
+    case FaultKind::protection_key:
+      return fault.signal == segv || fault.signal == 0;
+    case FaultKind::time_out:
+    case FaultKind::memory_growth:
+    case FaultKind::stack_overwrite:
+    case FaultKind::return_mismatch:
+      return fault.signal == 0;
     case FaultKind::none:
     case FaultKind::other_signal:
-    case FaultKind::time_out:  // of heals only
       return false;
   }
   return false;
@@ -94,13 +129,7 @@ void sanitize(RecordModule& module) {
   for (u32 i = module.id.size; i < sizeof module.id.bytes; ++i) {
     module.id.bytes[i] = 0;
   }
-  // The name goes to terminals: nothing but printable ASCII, so that it cannot steer one.
-  bool ended = false;
-  for (char& c : module.name) {
-    ended = ended || c == '\0';
-    c = ended ? '\0' : (c < ' ' || c > '~') ? '?' : c;
-  }
-  module.name[sizeof module.name - 1] = '\0';
+  sanitize_text(module.name);
 }
 
 void sanitize(FaultRecord& record) {
@@ -109,6 +138,7 @@ void sanitize(FaultRecord& record) {
   sanitize_frames(record.frames, record.frame_count, record.blamed_frame, record.module_count);
   sanitize_code(record.site, record.module_count);
   sanitize_code(record.region.entry, record.module_count);
+  sanitize_detail(record.detail, record.module_count);
   sanitize_instruction(record.instruction_size);
   keep_flag(record.in_cold_part);
 }
@@ -128,12 +158,13 @@ void sanitize(CatalogEntry& entry) {
   sanitize_modules(entry.modules, entry.module_count);
   sanitize_frames(entry.frames, entry.frame_count, entry.blamed_frame, entry.module_count);
   sanitize_code(entry.site, entry.module_count);
+  sanitize_detail(entry.detail, entry.module_count);
   sanitize_instruction(entry.instruction_size);
   keep_known(entry.policy, Policy::stop);
   keep_known(entry.fault_kind, last_fault_kind);
   keep_known(entry.access, Access::execute);
   for (u8* flag : {&entry.enabled, &entry.policy_by_user, &entry.value_set, &entry.error_set,
-                   &entry.in_cold_part}) {
+                   &entry.in_cold_part, &entry.remedies_by_user}) {
     keep_flag(*flag);
   }
 }

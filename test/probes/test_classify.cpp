@@ -78,7 +78,7 @@ TEST_CASE("an instruction fetch that fails is a violation, however it shows") {
   CHECK(nowhere.kind == FaultKind::exec_violation);
   CHECK(nowhere.access == Access::execute);
   CHECK(nowhere.address == 0x1234567890abcdef);
-  CHECK(Seen{.trap = 21}.classify().kind == FaultKind::exec_violation);
+  CHECK(Seen{.trap = 21}.classify().kind == FaultKind::control_protection);
 }
 
 TEST_CASE("the end of the stack is told from a wild pointer by the stack pointer") {
