@@ -24,28 +24,12 @@ constexpr const char* disable_examples =
     "\n"
     "Running processes see it at their next blocking call. Its crashes are still recorded.\n";
 
-Result<std::vector<Region>> chosen(const OpenStore& opened, const std::vector<std::string>& ids) {
-  const Regions regions = read_regions(opened);
-  std::vector<Region> result;
-  for (const std::string& id : ids) {
-    const Result<const Region*> region = find_region(regions, id);
-    if (!region) {
-      return tl::unexpected(region.error());
-    }
-    if ((*region)->pending) {
-      return tl::unexpected(pending_failure(**region));
-    }
-    result.push_back(**region);
-  }
-  return result;
-}
-
 Outcome set_enabled(const Session& session, const std::vector<std::string>& ids, bool enable) {
   const auto opened = open_to_change(session);
   if (!opened) {
     return tl::unexpected(opened.error());
   }
-  const Result<std::vector<Region>> regions = chosen(**opened, ids);
+  const Result<std::vector<Region>> regions = chosen_regions(**opened, ids);
   if (!regions) {
     return tl::unexpected(regions.error());
   }

@@ -85,6 +85,7 @@ FaultRecord fault_from(const store::CatalogEntry& entry) {
   record.module_count = entry.module_count;
   std::copy(std::begin(entry.frames), std::end(entry.frames), record.frames);
   std::copy(std::begin(entry.modules), std::end(entry.modules), record.modules);
+  record.detail = entry.detail;
   record.region.entry = {entry.entry_offset, no_module, {}};
   for (u8 i = 0; i < record.module_count && i < max_record_modules; ++i) {
     if (record.modules[i].id == entry.module.id) {

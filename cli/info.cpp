@@ -60,6 +60,17 @@ Dossier dossier_of(const OpenStore& opened, const Region& region, ModuleFinder& 
   return result;
 }
 
+std::string remedy_text(const store::CatalogEntry& entry) {
+  std::string text;
+  for (const Remedy remedy : all_remedies) {
+    if (has_remedy(entry.remedies, remedy)) {
+      text += (text.empty() ? "" : ", ") + std::string(name_of(remedy));
+    }
+  }
+  return (text.empty() ? name_of(Remedy::engine) : text) +
+         (entry.remedies_by_user != 0 ? " (set by the user)" : "");
+}
+
 void print_region(const Session& session, const Dossier& dossier, ModuleFinder& modules) {
   const store::CatalogEntry& entry = dossier.region.entry;
   const std::string function = modules.function_name(entry.module, entry.entry_offset);
@@ -80,8 +91,12 @@ void print_region(const Session& session, const Dossier& dossier, ModuleFinder& 
                                                   : "disabled",
                            store::name_of(entry.policy),
                            entry.policy_by_user != 0 ? " (set by the user)" : "", entry.level));
+  row("remedy", remedy_text(entry));
   if (entry.value_set != 0) {
     row("value", fmt::format("{} (set by the user)", hex(entry.value)));
+  }
+  if (entry.error_set != 0) {
+    row("errno", fmt::format("{} (set by the user)", entry.error_number));
   }
   const u64 now = now_ns();
   row("faults",

@@ -1,5 +1,6 @@
 #include "cli/region_json.h"
 
+#include <cstring>
 #include <iterator>
 
 #include "lib/report/disassembly.h"
@@ -53,6 +54,34 @@ Json json_instruction(const u8* bytes, u8 size) {
   return {{"bytes", digits.c_str()}, {"text", text.c_str()}};
 }
 
+Json json_detail(const FaultRecord& record, ModuleFinder& modules) {
+  const FaultDetail& detail = record.detail;
+  const auto call = [&](const CodeRef& ref) {
+    return ref.module == no_module
+               ? Json(nullptr)
+               : json_place(ref, record.modules, record.module_count, true, modules);
+  };
+  return {{"message", std::string(detail.message, strnlen(detail.message, sizeof detail.message))},
+          {"allocated_at", call(detail.allocated_at)},
+          {"freed_at", call(detail.freed_at)},
+          {"chunk_size", detail.chunk_size},
+          {"chunk_offset", detail.chunk_offset},
+          {"used", detail.used},
+          {"samples", detail.samples},
+          {"cycle", detail.cycle},
+          {"outermost_call", call(detail.outermost_call)}};
+}
+
+Json json_remedies(u8 remedies) {
+  Json names = Json::array();
+  for (const Remedy remedy : all_remedies) {
+    if (has_remedy(remedies, remedy)) {
+      names.push_back(name_of(remedy));
+    }
+  }
+  return names;
+}
+
 }  // namespace
 
 Json json_region(const Region& region, ModuleFinder& modules) {
@@ -78,6 +107,11 @@ Json json_region(const Region& region, ModuleFinder& modules) {
       {"policy", store::name_of(entry.policy)},
       {"policy_by_user", entry.policy_by_user != 0},
       {"level", entry.level},
+      {"remedies", json_remedies(entry.remedies)},
+      {"remedies_by_user", entry.remedies_by_user != 0},
+      {"padding", entry.padding},
+      {"stack_reserve", entry.stack_reserve},
+      {"instruction_budget", entry.instruction_budget},
       {"pending", region.pending},
   };
   result["value"] = entry.value_set != 0 ? Json(hex(entry.value)) : Json(nullptr);
@@ -97,6 +131,7 @@ Json json_fault(const FaultRecord& record, const std::string& report, ModuleFind
   result["site"] = json_place(record.site, record.modules, record.module_count, false, modules);
   result["in_cold_part"] = record.in_cold_part != 0;
   result["instruction"] = json_instruction(record.instruction, record.instruction_size);
+  result["detail"] = json_detail(record, modules);
   result["registers"] = json_of(record.fault.registers);
   result["stack"] = std::move(stack);
   result["report"] = report;
@@ -116,6 +151,7 @@ Json json_heal(const HealRecord& record, const std::string& line, ModuleFinder& 
   result["value"] = hex(record.value);
   result["value_reason"] = name_of(record.reason);
   result["errno"] = record.error_number;
+  result["remedies"] = json_remedies(record.remedies);
   result["level"] = record.level;
   result["duration_ns"] = record.duration_ns;
   result["bytes_rolled_back"] = record.bytes_rolled_back;

@@ -113,4 +113,21 @@ Failure pending_failure(const Region& region) {
                   id_text(region.entry.id))};
 }
 
+Result<std::vector<Region>> chosen_regions(const OpenStore& opened,
+                                           const std::vector<std::string>& ids) {
+  const Regions regions = read_regions(opened);
+  std::vector<Region> result;
+  for (const std::string& id : ids) {
+    const Result<const Region*> region = find_region(regions, id);
+    if (!region) {
+      return tl::unexpected(region.error());
+    }
+    if ((*region)->pending) {
+      return tl::unexpected(pending_failure(**region));
+    }
+    result.push_back(**region);
+  }
+  return result;
+}
+
 }  // namespace selfheal::cli

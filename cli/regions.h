@@ -33,6 +33,10 @@ Result<const Region*> find_region(const Regions& regions, const std::string& pre
 bool concerns(const FunctionRef& function, const RecordModule* modules, u8 module_count,
               const store::CatalogEntry& entry);
 
+// The regions of the catalog that `ids` name; fails for one that is only pending.
+Result<std::vector<Region>> chosen_regions(const OpenStore& opened,
+                                           const std::vector<std::string>& ids);
+
 // How a user refused because we may not change what is only pending is told so.
 Failure pending_failure(const Region& region);
 

@@ -30,6 +30,7 @@ void add_info(CLI::App& app, Session& session);
 void add_forget(CLI::App& app, Session& session);
 void add_enable(CLI::App& app, Session& session);
 void add_disable(CLI::App& app, Session& session);
+void add_set(CLI::App& app, Session& session);
 void add_config(CLI::App& app, Session& session);
 void add_doctor(CLI::App& app, Session& session);
 void add_version(CLI::App& app, Session& session);

@@ -2,6 +2,24 @@
 
 namespace selfheal {
 
+const char* name_of(Remedy remedy) {
+  switch (remedy) {
+    case Remedy::engine:
+      return "engine";
+    case Remedy::stack_check:
+      return "stack-check";
+    case Remedy::ignore_free:
+      return "ignore-free";
+    case Remedy::pad_allocation:
+      return "pad-allocation";
+    case Remedy::delay_free:
+      return "delay-free";
+    case Remedy::fill_allocation:
+      return "fill-allocation";
+  }
+  return "unknown";
+}
+
 const char* name_of(ValueReason reason) {
   switch (reason) {
     case ValueReason::none:

@@ -142,6 +142,16 @@ static_assert(sizeof(FaultRecord) == 1712);
 static_assert(sizeof(FaultDetail) == 176);
 static_assert(sizeof(HealRecord) == 1096);
 
+// In the order of their bits.
+inline constexpr Remedy all_remedies[] = {Remedy::stack_check, Remedy::ignore_free,
+                                          Remedy::pad_allocation, Remedy::delay_free,
+                                          Remedy::fill_allocation};
+
+constexpr bool has_remedy(u8 remedies, Remedy remedy) {
+  return (remedies & static_cast<u8>(remedy)) != 0;
+}
+
+const char* name_of(Remedy remedy);
 const char* name_of(ValueReason reason);
 const char* name_of(HealOutcome outcome);
 

@@ -11,7 +11,7 @@ namespace {
 constexpr unsigned longest_setting = 1024;
 
 bool copy(std::string_view value, char* to, unsigned capacity) {
-  if (value.size() >= capacity) {
+  if (value.size() >= capacity || value.find('\0') != std::string_view::npos) {
     return false;
   }
   to[value.copy(to, capacity - 1)] = '\0';

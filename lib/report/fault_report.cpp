@@ -1,3 +1,4 @@
+#include "lib/report/detail.h"
 #include "lib/report/disassembly.h"
 #include "lib/report/operands.h"
 #include "lib/report/place.h"
@@ -22,6 +23,7 @@ class FaultReport {
     write_headline();
     write_site();
     write_instruction();
+    write_detail(record_, modules_, symbols_, out_);
     write_region();
     write_stack();
     write_kept(outlook.kept);

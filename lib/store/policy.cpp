@@ -33,6 +33,10 @@ Policy default_policy(FaultKind kind) {
   return is_integrity(kind) && kind != FaultKind::smashed_stack ? Policy::stop : Policy::heal;
 }
 
+u8 default_remedies(FaultKind) {
+  return static_cast<u8>(Remedy::engine);
+}
+
 const char* name_of(Policy policy) {
   switch (policy) {
     case Policy::heal:
@@ -52,6 +56,7 @@ CatalogEntry entry_from(const FaultRecord& record) {
   entry.id = entry_id(entry.module.id, entry.entry_offset, entry.code_hash);
   entry.enabled = 1;
   entry.policy = default_policy(record.fault.kind);
+  entry.remedies = default_remedies(record.fault.kind);
   entry.first_seen_ns = record.time_ns;
   entry.fault_count = 1;
   describe_fault(record, entry);

@@ -17,11 +17,14 @@ std::set<std::string> keys(const Json& object) {
   return result;
 }
 
-const std::set<std::string> region_keys = {"id",      "module",     "offset",         "function",
-                                           "size",    "code_hash",  "fault",          "faults",
-                                           "heals",   "first_seen", "last_seen",      "last_heal",
-                                           "enabled", "policy",     "policy_by_user", "level",
-                                           "pending", "value",      "errno"};
+const std::set<std::string> region_keys = {"id",         "module",        "offset",
+                                           "function",   "size",          "code_hash",
+                                           "fault",      "faults",        "heals",
+                                           "first_seen", "last_seen",     "last_heal",
+                                           "enabled",    "policy",        "policy_by_user",
+                                           "level",      "pending",       "value",
+                                           "errno",      "remedies",      "remedies_by_user",
+                                           "padding",    "stack_reserve", "instruction_budget"};
 
 TEST_CASE("an absent store is an empty list, and is not made") {
   StoreFixture store;
@@ -118,10 +121,10 @@ TEST_CASE("info --json has everything the text has") {
   CHECK(info["module_file"] == CRASHING_MODULE);
   CHECK(info["outcomes"] ==
         Json({{"healed", 1}, {"eager", 0}, {"left_to_die", 0}, {"unprotected", 0}}));
-  CHECK(keys(info["last_fault"]) == std::set<std::string>{"time", "pid", "tid", "kind", "access",
-                                                          "signal", "code", "trap", "address",
-                                                          "site", "in_cold_part", "instruction",
-                                                          "registers", "stack", "report"});
+  CHECK(keys(info["last_fault"]) ==
+        std::set<std::string>{"time", "pid", "tid", "kind", "access", "signal", "code", "trap",
+                              "address", "site", "in_cold_part", "instruction", "detail",
+                              "registers", "stack", "report"});
   CHECK(info["last_fault"]["registers"].size() == 18);
   CHECK(info["last_fault"]["instruction"] ==
         Json({{"bytes", "8b4718"}, {"text", "mov eax, dword ptr [rdi+0x18]"}}));
@@ -146,6 +149,7 @@ TEST_CASE("info --json has everything the text has") {
                                                          "actions_undone",
                                                          "irrevocable",
                                                          "irrevocable_calls",
+                                                         "remedies",
                                                          "report"});
   CHECK(info["last_heal"]["irrevocable_calls"] == Json({"write"}));
   size_t sites = 0;
@@ -201,6 +205,61 @@ TEST_CASE("disable and enable change the region and say so") {
         Json({{"changed", {{{"id", id}, {"enabled", true}, {"was", false}}}}}));
   CHECK(store.json({"list"})["regions"][0]["enabled"] == true);
   CHECK(store.selfheal({"enable", id}).out.find(", as it was\n") != std::string::npos);
+}
+
+TEST_CASE("set changes what is done, and gives it back") {
+  StoreFixture store;
+  store.add(crash());
+  const std::string id = store.only_id();
+  const auto changed = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"set", id});
+    return store.json(arguments)["changed"][0];
+  };
+  const Json set = changed({"--value=-12", "--errno", "12", "--policy", "stop", "--remedy",
+                            "pad-allocation,delay-free", "--padding", "64", "--stack-reserve",
+                            "0x10000", "--instruction-budget", "1000"});
+  CHECK(set["value"] == "0xfffffffffffffff4");
+  CHECK(set["errno"] == 12);
+  CHECK(set["policy"] == "stop");
+  CHECK(set["policy_by_user"] == true);
+  CHECK(set["remedies"] == Json({"pad-allocation", "delay-free"}));
+  CHECK(set["remedies_by_user"] == true);
+  CHECK(set["padding"] == 64);
+  CHECK(set["stack_reserve"] == 65536);
+  CHECK(set["instruction_budget"] == 1000);
+  CHECK(store.json({"list"})["regions"][0]["policy"] == "stop");
+  CHECK(store.selfheal({"info", id}).out.find("pad-allocation, delay-free (set by the user)\n") !=
+        std::string::npos);
+
+  const Json back = changed({"--value", "auto", "--errno", "auto", "--policy", "auto", "--remedy",
+                             "auto", "--padding", "auto"});
+  CHECK(back["value"].is_null());
+  CHECK(back["errno"].is_null());
+  CHECK(back["policy"] == "heal");
+  CHECK(back["policy_by_user"] == false);
+  CHECK(back["remedies"].empty());
+  CHECK(back["padding"] == 0);
+  CHECK(back["stack_reserve"] == 65536);
+}
+
+TEST_CASE("set refuses what it does not understand, and changes nothing") {
+  StoreFixture store;
+  store.add(crash());
+  const std::string id = store.only_id();
+  const auto refused = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"set", id});
+    const Finished finished = store.selfheal(arguments);
+    CHECK(finished.status == 2);
+    return finished.err;
+  };
+  CHECK(refused({"--policy", "stop", "--errno", "5000"}) ==
+        "selfheal: --errno: '5000' is no number from 0 to 4095, nor 'auto'\n");
+  CHECK(refused({"--value", "12x"}).find("--value: '12x' is no number") != std::string::npos);
+  CHECK(refused({"--policy", "fix"}) == "selfheal: --policy: 'fix' is none of heal, stop, auto\n");
+  CHECK(refused({"--remedy", "engine,luck"}).find("--remedy: 'luck' is none of engine, ") !=
+        std::string::npos);
+  CHECK(refused({}).find("nothing to set") != std::string::npos);
+  CHECK(store.json({"list"})["regions"][0]["policy"] == "heal");
 }
 
 TEST_CASE("forget takes ids, filters or all") {

@@ -55,6 +55,44 @@ TEST_CASE("a fault blamed on a caller and in a cold part is told apart") {
   CHECK(text.find("handle_request+0x1b  <- blamed\n") == std::string::npos);
 }
 
+TEST_CASE("what only some kinds of fault have to tell has lines of its own") {
+  FaultRecord record = sample_fault();
+  const auto text = [&](FaultKind kind) {
+    record.fault.kind = kind;
+    return rendered(record, default_outlook(record));
+  };
+  record.detail.chunk_size = 40;
+  record.detail.chunk_offset = 44;
+  record.detail.allocated_at = {0x12b0, 0, {}};
+  record.detail.freed_at = {0, no_module, {}};
+  CHECK(text(FaultKind::heap_overflow)
+            .find("  chunk        40 bytes; the address is 4 bytes behind its end\n"
+                  "               allocated at handle_request+0x20, mod_crash.so+0x12b0\n"
+                  "  function ") != std::string::npos);
+  record.detail.chunk_offset = -8;
+  CHECK(text(FaultKind::use_after_free).find("the address is 8 bytes before it\n") !=
+        std::string::npos);
+  CHECK(text(FaultKind::null_access).find("  chunk ") == std::string::npos);
+
+  record.detail.used = 8 << 20;
+  record.detail.cycle = 2;
+  record.detail.outermost_call = {0x3f0c2, 1, {}};
+  CHECK(text(FaultKind::stack_exhaustion)
+            .find("  recursion    2 functions calling on and on, on 8192 KiB of stack\n"
+                  "               begun by the call at ap_run_handler+0x42, apache2+0x3f0c2\n") !=
+        std::string::npos);
+  record.detail.used = 10'400'000'000;
+  record.detail.samples = 7;
+  CHECK(text(FaultKind::time_out)
+            .find("  time         10400 ms of processor time; seen there 7 times\n") !=
+        std::string::npos);
+
+  const char said[] = "double free\x1b[2J";
+  std::copy(std::begin(said), std::end(said), record.detail.message);
+  CHECK(text(FaultKind::heap_corruption).find("  message      double free?[2J\n") !=
+        std::string::npos);
+}
+
 TEST_CASE("each outlook has its own last words") {
   const FaultRecord record = sample_fault();
   const auto last_line = [&](NextTime next, const char* reason) {

@@ -61,6 +61,13 @@ void expect_modules(const RecordModule (&modules)[max_record_modules], u8 count)
   }
 }
 
+void expect_detail(const FaultDetail& detail, u8 modules) {
+  for (const CodeRef* code : {&detail.allocated_at, &detail.freed_at, &detail.outermost_call}) {
+    expect_code(*code, modules);
+  }
+  expect_text(detail.message, sizeof detail.message);
+}
+
 void use(const Slot& slot, SlotView view) {
   if (view == SlotView::fault) {
     const FaultRecord& fault = slot.fault;
@@ -71,6 +78,7 @@ void use(const Slot& slot, SlotView view) {
       expect_code(frame, fault.module_count);
     }
     expect_code(fault.site, fault.module_count);
+    expect_detail(fault.detail, fault.module_count);
     expect(std::strcmp(name_of(fault.fault.kind), "unknown") != 0, "the fault's kind is known");
     if (implausible(fault) == nullptr) {
       const CatalogEntry entry = entry_from(fault);
@@ -121,6 +129,7 @@ void fuzz_catalog(const u8* data, size_t size) {
   for (const CatalogEntry& entry : catalog.entries()) {
     expect_modules(entry.modules, entry.module_count);
     expect_text(entry.module.name, sizeof entry.module.name);
+    expect_detail(entry.detail, entry.module_count);
     expect(entry.frame_count <= max_frames, "the frame count is in range");
     expect(std::strcmp(name_of(entry.policy), "unknown") != 0, "the policy is known");
     const bool has_id = entry.module.id.kind != ModuleIdKind::none;
