@@ -21,12 +21,4 @@ void native_call(Thread& thread, u64 function) {
   gpr[rdx] = high;
 }
 
-u64 native_call(Thread& thread, u64 function, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f) {
-  const u64 arguments[7] = {a, b, c, d, e, f, 0};
-  const u64 stack[8] = {};
-  const NativeScope scope(&thread);
-  u64 high = 0;
-  return selfheal_native_call(function, arguments, stack, &high);
-}
-
 }  // namespace selfheal::emulator

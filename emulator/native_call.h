@@ -12,8 +12,4 @@ namespace selfheal::emulator {
 // guest.rsp: the interpreter performs the return.
 void native_call(Thread& thread, u64 function);
 
-// The same with explicit arguments, for models: returns rax, leaves guest alone.
-u64 native_call(Thread& thread, u64 function, u64 a, u64 b = 0, u64 c = 0, u64 d = 0, u64 e = 0,
-                u64 f = 0);
-
 }  // namespace selfheal::emulator

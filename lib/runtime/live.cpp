@@ -119,10 +119,6 @@ bool in_engine() {
   return state != emulator::ThreadState::absent && state != emulator::ThreadState::idle;
 }
 
-}  // namespace
-
-namespace {
-
 // True: nothing is left to do.
 bool catch_up() {
   const Changing changing;

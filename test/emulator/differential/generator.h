@@ -8,9 +8,11 @@
 
 #include "test/emulator/differential/code.h"
 #include "test/emulator/differential/harness.h"
-#include "test/emulator/differential/random.h"
+#include "test/support/random.h"
 
 namespace selfheal::differential {
+
+using test::Random;
 
 class Generator {
  public:

@@ -63,14 +63,6 @@ constexpr unsigned deepest_loop = 2;
 
 }  // namespace
 
-u64 Random::next() {
-  state_ += 0x9e3779b97f4a7c15;
-  u64 z = state_;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-  return z ^ (z >> 31);
-}
-
 struct Generator::Draft {
   Random& random;
   std::vector<u8> code;

@@ -6,19 +6,11 @@
 #include <vector>
 
 #include "lib/base/types.h"
+#include "test/support/random.h"
 
 namespace selfheal::rollback {
 
-class Random {  // splitmix64
- public:
-  explicit Random(u64 seed) : state_(seed) {}
-  u64 next();
-  u64 below(u64 n) { return next() % n; }
-  bool one_in(u64 n) { return below(n) == 0; }
-
- private:
-  u64 state_;
-};
+using test::Random;
 
 class Generator {
  public:

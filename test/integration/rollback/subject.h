@@ -4,33 +4,19 @@
 #pragma once
 
 #include <atomic>
-#include <cstdint>
 #include <cstdio>
 #include <pthread.h>
 #include <semaphore.h>
 #include <string>
 #include <unordered_map>
 
-using u8 = std::uint8_t;
-using u16 = std::uint16_t;
-using u32 = std::uint32_t;
-using u64 = std::uint64_t;
+#include "test/support/random.h"
 
-class Random {  // splitmix64
- public:
-  explicit Random(u64 seed) : state_(seed) {}
-  u64 next() {
-    state_ += 0x9e3779b97f4a7c15;
-    u64 z = state_;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return z ^ (z >> 31);
-  }
-  u64 below(u64 n) { return next() % n; }
-
- private:
-  u64 state_;
-};
+using selfheal::u16;
+using selfheal::u32;
+using selfheal::u64;
+using selfheal::u8;
+using selfheal::test::Random;
 
 struct Slot {
   char* bytes;

@@ -3,7 +3,7 @@
 
 #include "lib/base/types.h"
 
-namespace selfheal::differential {
+namespace selfheal::test {
 
 class Random {
  public:
@@ -24,4 +24,4 @@ class Random {
   u64 state_;
 };
 
-}  // namespace selfheal::differential
+}  // namespace selfheal::test
