@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 
 from servers import client, process
-from servers.apache import Apache
+from stock.apache import Apache
 from servers.runtime import Store
 
 import pairs
@@ -42,7 +42,7 @@ def main():
             for name in ("alone", "no region", "one region"):
                 own = os.path.join(folder, name.replace(" ", "-"))
                 os.mkdir(own)
-                servers[name] = Apache(own, os.environ["SELFHEAL_MOD_FRAGILE"], children=1, threads=32)
+                servers[name] = Apache(own, {"fragile": os.environ["SELFHEAL_MOD_FRAGILE"]}, children=1, threads=32)
             store = Store(os.path.join(folder, "store"))
             with servers["one region"].start(store.environment()) as server:
                 try:

@@ -27,15 +27,30 @@ void complain(void*, const char* text) {
   say(text);
 }
 
+// LD_PRELOAD without a home and without a word for us is what a server hands down to programs that
+// are none of its own (lighttpd to CGI scripts). Nobody there looks for lines of ours.
+bool started_for_us(const char* const* environment) {
+  for (; *environment != nullptr; ++environment) {
+    if (__builtin_strncmp(*environment, "SELFHEAL_", 9) == 0) {
+      return true;
+    }
+  }
+  return reports_wanted();
+}
+
 bool open_store(const char* const* environment) {
   store::Error error;
   store::Location location{};
   store::OpenRequest request{};
-  if (store::locate(environment, runtime.options.store, location, error)) {
-    request.path = location.path;
-    if (store::open_store(request, runtime.store, error)) {
-      return true;
+  if (!store::locate(environment, runtime.options.store, location, error)) {
+    if (started_for_us(environment)) {
+      say(error.c_str());
     }
+    return false;
+  }
+  request.path = location.path;
+  if (store::open_store(request, runtime.store, error)) {
+    return true;
   }
   say(error.c_str());
   return false;

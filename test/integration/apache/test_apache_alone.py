@@ -4,12 +4,12 @@ import os
 
 from requests import bad, good
 from servers import case, client, process
-from servers.apache import Apache
+from stock.apache import Apache
 
 
 class ApacheAlone(case.Case):
     def setUp(self):
-        self.server = Apache(self.folder, os.environ["SELFHEAL_MOD_FRAGILE"])
+        self.server = Apache(self.folder, {"fragile": os.environ["SELFHEAL_MOD_FRAGILE"]})
         self.addCleanup(self.server.stop)
         self.server.start()
 

@@ -5,7 +5,7 @@ import threading
 
 from requests import bad, good, plain
 from servers import case, client, maps, process
-from servers.apache import Apache
+from stock.apache import Apache
 
 module = os.environ["SELFHEAL_MOD_FRAGILE"]
 
@@ -38,7 +38,7 @@ class ApacheHeals(case.Case):
         return answers
 
     def test_what_crashed_once_is_answered_with_an_error_in_the_next_run(self):
-        server = Apache(self.folder, module)
+        server = Apache(self.folder, {"fragile": module})
         store = self.store()
         reference = []
         self.run_once(server, None, lambda: reference.extend(self.round(server) for _ in range(len(bad) + 1)))
@@ -47,13 +47,13 @@ class ApacheHeals(case.Case):
         self.assertEqual(len(store.regions()), len(bad), store.cli("list"))
 
         def second_run():
-            workers = server.children()
+            workers = server.workers()
             self.assertTrue(all(maps.maps_library(pid) for pid in workers), "the runtime is not in the workers")
             self.round(server, reference[0], "before any bad request")
             for (request, _), wanted in zip(bad, reference[1:]):
                 answer = server.fetch(request)
                 self.assertGreaterEqual(answer.status, 400, f"{request}: {answer}")
-                self.assertEqual(server.children(), workers, f"{request} killed a worker")
+                self.assertEqual(server.workers(), workers, f"{request} killed a worker")
                 self.round(server, wanted, f"after {request}")
             self.assertEqual(server.crashes(), [])
 
@@ -62,7 +62,7 @@ class ApacheHeals(case.Case):
             self.assertGreaterEqual(region["heals"], 1, region)
 
     def test_bad_and_good_requests_at_the_same_time(self):
-        server = Apache(self.folder, module, children=2, threads=8)
+        server = Apache(self.folder, {"fragile": module}, children=2, threads=8)
         store = self.store()
         reference = {}
         self.run_once(server, None, lambda: reference.update((request, server.fetch(request)) for request in plain))
@@ -85,7 +85,7 @@ class ApacheHeals(case.Case):
             self.assertGreaterEqual(answer.status, 400, f"{request}: {answer}")
 
         def second_run():
-            workers = server.children()
+            workers = server.workers()
             clients = [threading.Thread(target=ask, args=(plain, same, 12)) for _ in range(4)]
             clients += [threading.Thread(target=ask, args=([request for request, _ in bad], refused, 20))
                         for _ in range(3)]
@@ -94,13 +94,13 @@ class ApacheHeals(case.Case):
             for thread in clients:
                 thread.join(120)
             self.assertEqual([str(p) for p in problems], [])
-            self.assertEqual(server.children(), workers)
+            self.assertEqual(server.workers(), workers)
             self.assertEqual(server.crashes(), [])
 
         self.run_once(server, store.environment(), second_run)
 
     def test_workers_that_live_on_heal_without_a_restart(self):
-        server = Apache(self.folder, module, children=2, threads=4)
+        server = Apache(self.folder, {"fragile": module}, children=2, threads=4)
         request = bad[0][0]
         server.start(self.store().environment())
         self.addCleanup(server.stop)
@@ -116,10 +116,10 @@ class ApacheHeals(case.Case):
             return all(self.answers_with_error(server, request) for _ in range(8))
 
         process.wait_for(all_heal, "both workers heal", seconds=10)
-        workers = server.children()
+        workers = server.workers()
         for _ in range(20):
             self.assertGreaterEqual(server.fetch(request).status, 400)
-        self.assertEqual(server.children(), workers)
+        self.assertEqual(server.workers(), workers)
 
     def answers_with_error(self, server, request):
         try:

@@ -53,6 +53,19 @@ def fetch(port, request, timeout=20.0):
         connection.close()
 
 
+def exchange(port, sent, timeout=20.0):
+    """Sends bytes on a connection of its own; all that comes back until the server closes it."""
+    with socket.create_connection(("127.0.0.1", port), timeout) as connection:
+        received = b""
+        try:
+            connection.sendall(sent)
+            while chunk := connection.recv(65536):
+                received += chunk
+        except (ConnectionResetError, BrokenPipeError):
+            pass
+        return received
+
+
 def is_listening(port):
     with socket.socket() as probe:
         probe.settimeout(1.0)

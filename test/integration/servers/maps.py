@@ -19,6 +19,22 @@ def children(pid):
     return sorted(found)
 
 
+def descendants(pid):
+    """A process and all that it started and that still live, parents first."""
+    found = [pid]
+    for parent in found:
+        found += children(parent)
+    return found
+
+
+def program(pid):
+    """The file a process runs; None when it has gone."""
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return None
+
+
 def mappings(pid):
     """(permissions, name) of each mapping; empty when the process has gone."""
     try:

@@ -31,6 +31,13 @@ class Store:
         listing = json.loads(self.cli("list", "--json"))
         return listing["regions"] if isinstance(listing, dict) else listing
 
+    def history_size(self):
+        """Bytes of the records that left the journal; `regions` before it moves what is left there."""
+        try:
+            return os.path.getsize(os.path.join(self.folder, "history"))
+        except FileNotFoundError:
+            return 0
+
 
 def plain_environment():
     """The environment of this process without anything of ours in it."""
