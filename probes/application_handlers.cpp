@@ -56,7 +56,8 @@ void run_application_handler(const SignalContext& signal, const Disposition& dis
   frame->return_address = address_of_function(selfheal_handler_return);
   ucontext_t* context = frame->context();
   if (thread.runs < Thread::max_runs) {
-    thread.run[thread.runs] = {address_of(frame), thread.blocked, context->uc_stack};
+    thread.run[thread.runs] = {address_of(frame), thread.blocked, context->uc_stack,
+                               signal.signal == SIGABRT ? certain_pending() : nullptr};
   }
   ++thread.runs;
   mask_word(context->uc_sigmask) |= thread.blocked;
@@ -66,9 +67,9 @@ void run_application_handler(const SignalContext& signal, const Disposition& dis
   if (!(disposition.flags & u64{SA_NODEFER})) {
     blocked |= signal_bit(signal.signal);
   }
-  thread.blocked |= blocked & handled_signals();
-  if (blocked & ~handled_signals() && allowed(Call::rt_sigprocmask)) {
-    block_in_kernel(blocked & ~handled_signals());
+  thread.blocked |= blocked & urgent_signals();
+  if (blocked & ~urgent_signals() && allowed(Call::rt_sigprocmask)) {
+    block_in_kernel(blocked & ~urgent_signals());
   }
   errno = error_number;
   selfheal_run_handler(frame, signal.signal, disposition.handler);
@@ -79,12 +80,15 @@ extern "C" __attribute__((visibility("hidden"))) void selfheal_on_handler_return
   Thread& thread = this_thread();
   const int kept = errno;
   u64& mask = mask_word(context->uc_sigmask);
-  thread.blocked = mask & handled_signals();
+  thread.blocked = mask & urgent_signals();
   mask = kernel_part(mask);
   thread.application_stack = context->uc_stack;
   context->uc_stack = own_stack_of(thread);
   if (const HandlerRun* run = innermost(thread)) {
     context->uc_stack = run->kernel_stack;
+    if (run->ends != nullptr && run->ends == thread.pending) {
+      commit_pending();
+    }
   }
   if (thread.runs != 0) {
     --thread.runs;
@@ -132,7 +136,7 @@ extern "C" __attribute__((visibility("hidden"))) void selfheal_before_setcontext
   }
   if (thread.runs != 0) {
     thread.runs = 0;
-    thread.blocked = mask_word(target->uc_sigmask) & handled_signals();
+    thread.blocked = mask_word(target->uc_sigmask) & urgent_signals();
   }
 }
 

@@ -85,7 +85,7 @@ u64 current_mask() {
 
 u64 all_but_urgent_signals() {
   constexpr int setxid = 33;
-  return ~(handled_signals() | signal_bit(setxid));
+  return ~(urgent_signals() | signal_bit(setxid));
 }
 
 u64 kept_handler_return() {

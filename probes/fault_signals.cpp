@@ -10,6 +10,7 @@
 #include "probes/kernel.h"
 #include "probes/kernel_handlers.h"
 #include "probes/next.h"
+#include "probes/own_signal.h"
 #include "probes/pending.h"
 #include "probes/resume.h"
 #include "probes/sandbox.h"
@@ -33,6 +34,15 @@ constinit Hooks installed_hooks{};
 constinit std::atomic<u64> handled{0};
 
 enum class Decision : u8 { resume, die, run_handler };
+
+// abort() and raise(SIGABRT) come as a signal like one that somebody sent.
+Fault fault_of(const SignalContext& signal) {
+  Fault fault = classify(*signal.info, *signal.context, this_thread().stack);
+  if (signal.signal == SIGABRT && sent_by_itself(*signal.info, *signal.context)) {
+    fault.kind = FaultKind::abort;
+  }
+  return fault;
+}
 
 void leave_guarded_call(SignalContext& signal) {
   greg_t* registers = signal.context->uc_mcontext.gregs;
@@ -116,9 +126,21 @@ void defer(SignalContext& signal) {
   mask_word(signal.context->uc_sigmask) |= signal_bit(signal.signal);
 }
 
+// The process's own abort, which an application's handler may still recover from by a jump. A
+// handler that itself aborts is the end of the fault it was to deal with.
+bool ends_a_handler(const SignalContext& signal) {
+  return this_thread().runs != 0 && inside_application_handler(stack_pointer(signal.context));
+}
+
 Decision on_sent_signal(SignalContext& signal, Disposition& disposition) {
   disposition = probes::disposition(signal.signal);
+  const Fault fault = fault_of(signal);
+  const bool own = fault.kind == FaultKind::abort;
   if (disposition.is_ignored()) {
+    if (own && !in_vfork_child()) {  // abort() goes on to set the default action
+      prepare_pending(fault, signal);
+      commit_if_certain();
+    }
     return Decision::resume;
   }
   if (this_thread().blocked & signal_bit(signal.signal)) {
@@ -134,13 +156,22 @@ Decision on_sent_signal(SignalContext& signal, Disposition& disposition) {
   if (disposition.has_handler()) {
     disposition = take_disposition(signal.signal);
     if (disposition.has_handler()) {
+      if (own && !ends_a_handler(signal) && !in_vfork_child()) {
+        prepare_pending(fault, signal);
+      }
       return Decision::run_handler;
     }
   }
-  if (commit_pending_for(signal)) {
+  if (own && ends_a_handler(signal)) {
+    commit_pending();
     return Decision::die;
   }
-  return ask_fault_hook(classify(*signal.info, *signal.context, this_thread().stack), signal);
+  if (own) {
+    forget_pending();
+  } else if (commit_pending_for(signal)) {
+    return Decision::die;
+  }
+  return ask_fault_hook(fault, signal);
 }
 
 }  // namespace
@@ -167,7 +198,7 @@ extern "C" __attribute__((visibility("hidden"))) void selfheal_on_signal(int num
     run_application_handler(signal, disposition, kept);
     // No room for its frame. The kernel kills then; what we have is the fault.
     forget_pending();
-    decision = ask_fault_hook(classify(*signal.info, *signal.context, this_thread().stack), signal);
+    decision = ask_fault_hook(fault_of(signal), signal);
   }
   errno = signal.error_number;
   if (decision == Decision::die) {
@@ -215,10 +246,12 @@ void take_over(int signal) {
   Disposition inherited{};
   kernel_sigaction(signal, nullptr, &inherited);
   exchange_disposition(signal, inherited);
-  this_thread().blocked |= block_in_kernel(0) & signal_bit(signal);
   set_kernel_handler(signal, inherited);
   handled.fetch_or(signal_bit(signal), std::memory_order_relaxed);
-  unblock_in_kernel(signal_bit(signal));
+  if (urgent_signals() & signal_bit(signal)) {
+    this_thread().blocked |= block_in_kernel(0) & signal_bit(signal);
+    unblock_in_kernel(signal_bit(signal));
+  }
 }
 
 void learn_libc_restorer() {
@@ -242,7 +275,7 @@ bool install(const Hooks& wanted) {
   }
   learn_libc_restorer();
   installed_hooks = wanted;
-  for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) {
+  for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) {
     take_over(signal);
   }
   return true;

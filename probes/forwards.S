@@ -156,13 +156,19 @@ selfheal_resolve_and_jump:
         BEFORE selfheal_before_short_end, _exit
         BEFORE selfheal_before_short_end, _Exit
         BEFORE selfheal_before_short_end, quick_exit
-        BEFORE selfheal_before_end, abort
         BEFORE selfheal_before_jump, longjmp
         BEFORE selfheal_before_jump, _longjmp
         BEFORE selfheal_before_jump, siglongjmp
         BEFORE selfheal_before_jump, __longjmp_chk
         BEFORE selfheal_before_setcontext, setcontext
         BEFORE selfheal_before_swapcontext, swapcontext
+
+/* What ends it by SIGABRT. */
+        BEFORE selfheal_before_abort, abort
+        BEFORE selfheal_before_abort, __stack_chk_fail
+        BEFORE selfheal_before_abort, __assert_perror_fail
+        BEFORE selfheal_before_assertion, __assert_fail
+        BEFORE selfheal_before_assertion, __assert
 
 /* Wrapped in C++: only the slots. */
         NEXT ppoll

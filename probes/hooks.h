@@ -78,6 +78,10 @@ struct Hooks {
   // possibly on another thread than the one that prepared it.
   void (*commit)(void* token) = nullptr;
 
+  // Does the process end of the fault behind `token` even if its handler returns? So it is with
+  // abort(), which then sets the default action and raises the signal again. Null: never.
+  bool (*ends_anyway)(void* token) = nullptr;
+
   // On the new thread, before its start routine; and when it ends, after nearly all thread-local
   // destructors. Not called for the thread that ran `install`, nor for threads made behind
   // pthread_create's back (raw clone, dlsym(RTLD_NEXT)): those have no alternate stack either.
@@ -110,6 +114,10 @@ bool install(const Hooks& hooks);
 
 // From now on SIGTRAP is ours as well (entry patches by int3), and stripped from masks.
 bool watch_traps();
+
+// What the assertion says that this thread is just failing, where abort_family.cpp had to note it;
+// null: nothing.
+const char* abort_text();
 
 // Blocking calls load this word and compare it with the value their thread acted upon: two loads
 // and one branch. The calling thread has seen the present value; others, and new ones, have not.

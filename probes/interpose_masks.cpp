@@ -1,4 +1,4 @@
-// Signal masks. The handled signals never enter the kernel's (a processor's exception kills when it
+// Signal masks. The urgent signals never enter the kernel's (a processor's exception kills when it
 // is blocked, without asking the handler); Thread::blocked keeps what the application set, and is
 // put back into what it is told.
 //
@@ -36,7 +36,7 @@ class TemporaryMask {
       set_ = *wanted;
       mask_word(set_) = kernel_part(mask_word(set_));
       wanted_ = mask_word(*wanted);
-      this_thread().blocked = wanted_ & handled_signals();
+      this_thread().blocked = wanted_ & urgent_signals();
       pointer_ = &set_;
     } else {
       pointer_ = wanted;
@@ -70,8 +70,8 @@ class TemporaryMask {
 
 int change_mask(int how, const sigset_t* wanted, sigset_t* before) {
   Thread& thread = this_thread();
-  const u64 handled = handled_signals();
-  const bool ours = wanted != nullptr && mask_word(*wanted) & handled;
+  const u64 urgent = urgent_signals();
+  const bool ours = wanted != nullptr && mask_word(*wanted) & urgent;
   if ((!ours && thread.blocked == 0) || in_vfork_child()) {
     return selfheal_next_pthread_sigmask(how, wanted, before);
   }
@@ -79,7 +79,7 @@ int change_mask(int how, const sigset_t* wanted, sigset_t* before) {
   sigset_t stripped;
   if (wanted != nullptr) {
     stripped = *wanted;
-    thread.blocked = blocked_after(blocked_before, how, mask_word(stripped) & handled);
+    thread.blocked = blocked_after(blocked_before, how, mask_word(stripped) & urgent);
     thread.deferred &= thread.blocked;
     if (how != SIG_UNBLOCK) {
       mask_word(stripped) = kernel_part(mask_word(stripped));

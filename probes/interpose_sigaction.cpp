@@ -64,8 +64,8 @@ int change_other(int signal, const struct sigaction* wanted, struct sigaction* b
   if (wanted != nullptr && !in_vfork_child()) {
     changed = *wanted;
     u64& mask = mask_word(changed.sa_mask);
-    withheld_mask[signal].store(mask & handled_signals(), std::memory_order_relaxed);
-    mask &= ~handled_signals();
+    withheld_mask[signal].store(mask & urgent_signals(), std::memory_order_relaxed);
+    mask &= ~urgent_signals();
     wants_alternate_stack_of.fetch_and(~bit, std::memory_order_relaxed);
     if (changed.sa_flags & SA_ONSTACK) {
       wants_alternate_stack_of.fetch_or(bit, std::memory_order_relaxed);
@@ -232,7 +232,7 @@ SELFHEAL_INTERPOSE(sighandler_t, sigset, int signal, sighandler_t handler) {
 extern "C" __attribute__((visibility("hidden"))) void selfheal_before_exec() {
   const int kept = errno;
   selfheal_before_end();
-  for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP}) {
+  for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT}) {
     if (is_handled(signal) && disposition(signal).is_ignored()) {
       Disposition current{};
       // A vfork child may have set another one, for itself alone.

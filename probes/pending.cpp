@@ -46,6 +46,18 @@ bool commit_pending() {
   return true;
 }
 
+void* certain_pending() {
+  void* token = this_thread().pending;
+  return token != nullptr && hooks().ends_anyway != nullptr && hooks().ends_anyway(token) ? token
+                                                                                          : nullptr;
+}
+
+void commit_if_certain() {
+  if (certain_pending() != nullptr) {
+    commit_pending();
+  }
+}
+
 bool commit_pending_for(const SignalContext& sent) {
   if (sent.info->si_code != SI_USER && sent.info->si_code != SI_TKILL &&
       sent.info->si_code != SI_QUEUE) {

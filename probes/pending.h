@@ -12,6 +12,11 @@ void prepare_pending(const Fault& fault, SignalContext& signal);
 // False: there is none (any more).
 bool commit_pending();
 
+// Does the process end of this thread's prepared fault whatever its handler does, short of a jump
+// (hooks.h, ends_anyway)? Then its token, else null; the other makes it real.
+void* certain_pending();
+void commit_if_certain();
+
 // A signal of ours was sent, and its default action is about to end the process: is that a crash
 // handler passing on what it got? Handlers do it by kill (any thread may take it) or raise.
 bool commit_pending_for(const SignalContext& sent);

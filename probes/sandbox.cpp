@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 
 #include "lib/base/raw_syscall.h"
+#include "probes/abort_family.h"
 #include "probes/bpf.h"
 #include "probes/filter.h"
 #include "probes/next.h"
@@ -71,10 +72,18 @@ long install_filter(const sock_fprog* program, bool strict, Install&& install) {
   if (ours) {
     tighten(evaluation.answers);
   }
+  const bool leaves_abort =
+      ours && before[static_cast<unsigned>(Call::rt_sigaction)] == Answer::allowed;
+  if (leaves_abort) {
+    leave_abort_to_kernel();
+  }
   const long result = install();
   if (ours && result < 0) {
     for (unsigned i = 0; i < call_count; ++i) {
       answers[i].store(before[i], std::memory_order_relaxed);
+    }
+    if (leaves_abort) {
+      take_abort_back();
     }
   } else if (ours) {
     filtered.store(true, std::memory_order_relaxed);

@@ -15,6 +15,7 @@ struct HandlerRun {
   u64 frame;             // address of the signal frame it runs above
   u64 blocked_before;    // Thread::blocked when it was entered
   stack_t kernel_stack;  // alternate stack to be restored by rt_sigreturn
+  void* ends;            // pending token of which the process ends even if the handler returns
 };
 
 struct Thread {
@@ -24,12 +25,13 @@ struct Thread {
   u64 vfork_depth = 0;  // > 0: we are a vfork child
   u64 seen = 0;         // value of the generation word that was acted upon
   u64 own_stack = 0;    // low end of our alternate stack; 0: none
-  u64 blocked = 0;      // handled signals the application believes to be blocked
+  u64 blocked = 0;      // urgent signals the application believes to be blocked
   u64 deferred = 0;     // those of them sent since, which therefore are blocked in the kernel
   stack_t application_stack = {nullptr, SS_DISABLE, 0};  // as the kernel would keep it
   StackRange stack = {0, 0};
   SignalContext* handling = nullptr;  // the fault a hook is looking at right now
   void* pending = nullptr;            // token of `prepare`
+  const char* abort_text = nullptr;   // what an assertion said that is failing right now
   static constexpr u32 max_runs = 8;
   u32 runs = 0;  // nested application handlers; those beyond max_runs are counted, not kept
   HandlerRun run[max_runs] = {};
@@ -76,9 +78,15 @@ inline bool is_handled(int signal) {
   return signal >= 1 && signal <= 64 && (handled_signals() & signal_bit(signal)) != 0;
 }
 
+// Those of them that the processor raises: blocked, they would kill without asking a handler, so
+// they never enter the kernel's masks. SIGABRT is only ever sent: it may be blocked like others.
+inline u64 urgent_signals() {
+  return handled_signals() & ~signal_bit(SIGABRT);
+}
+
 // What of a mask the application sets goes to the kernel.
 inline u64 kernel_part(u64 mask) {
-  return mask & ~(handled_signals() & ~this_thread().deferred);
+  return mask & ~(urgent_signals() & ~this_thread().deferred);
 }
 
 const Hooks& hooks();

@@ -112,7 +112,7 @@ void begin_thread(const Start& start, u64 mapping) {
   // Thread-local storage and a few frames lie above us, the guard below.
   thread.stack = {here - start.stack_size - page_size, here + start.stack_size};
   thread.blocked = start.blocked;
-  unblock_in_kernel(handled_signals());
+  unblock_in_kernel(urgent_signals());
   adopt_stack(mapping);
   pthread_setspecific(end_key, pointer_to<void>(1));
   if (hooks().thread_started != nullptr) {
@@ -138,7 +138,7 @@ u64 stack_size_of(const pthread_attr_t* attributes) {
 u64 blocked_of(const pthread_attr_t* attributes) {
   sigset_t set;
   if (attributes != nullptr && pthread_attr_getsigmask_np(attributes, &set) == 0) {
-    return mask_word(set) & handled_signals();
+    return mask_word(set) & urgent_signals();
   }
   return this_thread().blocked;
 }

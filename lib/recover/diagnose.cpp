@@ -3,6 +3,8 @@
 #include <Zydis/Zydis.h>
 #include <cstring>
 
+#include "lib/recover/abort_story.h"
+
 namespace selfheal::recover {
 namespace {
 
@@ -51,6 +53,8 @@ class Diagnosis {
     record_.site = record_.frame_count != 0 ? record_.frames[0] : at_no_module(fault.registers.rip);
     if (jumped_away()) {
       blame_the_caller_of_nowhere();
+    } else if (is_abort(record_.fault.kind)) {
+      blame_who_aborted();
     } else {
       blame(0);
     }
@@ -130,6 +134,36 @@ class Diagnosis {
       record_.site = reference(module, return_address - call_length(return_address));
     }
     blame(1);
+  }
+
+  // The signal came out of libc, at the end of a chain of calls: what matters is the first of them.
+  void blame_who_aborted() {
+    for (unsigned i = 0; i < frames_.size(); ++i) {
+      if (!leads_to_abort(image_, frames_[i].lookup_address()) && blame_frame(i)) {
+        move_site(frames_[i], abort_site(i));
+        return;
+      }
+    }
+  }
+
+  // The call that led to the abort; or the system call itself, which the signal came right after.
+  u64 abort_site(unsigned i) const {
+    constexpr u64 system_call_length = 2;
+    const u64 rip = frames_[i].registers.rip;
+    if (i == 0) {
+      return rip - system_call_length;
+    }
+    return frames_[i].exact ? rip : rip - call_length(rip);
+  }
+
+  void move_site(const Frame& frame, u64 address) {
+    image::Module module;
+    if (image_.find_module(image_.context, address, module)) {
+      record_.site = reference(module, address);
+    }
+    record_.fault.registers = frame.registers;
+    record_.fault.registers.rip = address;
+    read_instruction(address);
   }
 
   // Length of the call that ends at the return address: call [rip+x] and call rel32 first, the

@@ -20,7 +20,7 @@ struct ImageView {
   bool (*find_part)(void* context, const image::Module& module, u64 address,
                     image::Function& function);
 
-  // Blame passes over these.
+  // Blame passes over these: libc and its companions, the heap, ourselves.
   bool (*is_system)(void* context, const image::Module& module);
 
   // Code bytes with our own patches undone; returns how many of `size` could be read.

@@ -1,7 +1,17 @@
+#include "lib/image/symbols.h"
 #include "lib/recover/image_view.h"
 
 namespace selfheal::recover {
 namespace {
+
+// jemalloc, tcmalloc and their kin: libraries that stand in for libc's heap are as little to blame
+// for what they are called with as libc is.
+bool is_allocator(const image::Module& module) {
+  image::Symbol symbol{};
+  const bool program = module.name[0] == '\0';
+  return !program && image::find_symbol(module, "malloc", symbol) &&
+         image::find_symbol(module, "free", symbol);
+}
 
 constexpr ImageView view = {
     nullptr,
@@ -12,7 +22,9 @@ constexpr ImageView view = {
     [](void*, const image::Module& module, u64 address, image::Function& function) {
       return image::find_function(module, address, function);
     },
-    [](void*, const image::Module& module) { return image::is_system_library(module); },
+    [](void*, const image::Module& module) {
+      return image::is_system_library(module) || is_allocator(module);
+    },
     [](void*, u64 address, u8* out, u64 size) { return image::read_original(address, out, size); },
     [](void*, const image::Module& module, const image::Function& function) {
       return image::code_hash(module, function);

@@ -48,6 +48,8 @@ const char* signal_name(u8 signal) {
       return "SIGILL";
     case SIGTRAP:
       return "SIGTRAP";
+    case SIGABRT:
+      return "SIGABRT";
     default:
       return "signal";
   }

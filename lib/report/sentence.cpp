@@ -163,7 +163,7 @@ void say_fault(const Fault& fault, const u8* bytes, u64 size, Text& out) {
       out << "failed an assertion";
       return;
     case FaultKind::terminate:
-      out << "ended in std::terminate: an exception that nobody catches";
+      out << "ended in std::terminate";
       return;
     case FaultKind::fortify:
       out << "was about to write beyond the end of an object; libc's checked function refused";
@@ -179,8 +179,12 @@ void say_fault(const Fault& fault, const u8* bytes, u64 size, Text& out) {
       out << "called the allocator, which found its data damaged";
       return;
     case FaultKind::bad_free:
-      out << "freed 0x";
-      out.hex(fault.address) << ", which is no live heap chunk";
+      if (fault.address == 0) {  // seen by the allocator, which does not say
+        out << "freed what is no live heap chunk";
+      } else {
+        out << "freed 0x";
+        out.hex(fault.address) << ", which is no live heap chunk";
+      }
       return;
     case FaultKind::heap_overflow:
       out << access_verb(fault.access) << "0x";

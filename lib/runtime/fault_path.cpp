@@ -7,6 +7,7 @@
 #include "emulator/engine.h"
 #include "lib/recover/diagnose.h"
 #include "lib/report/report.h"
+#include "lib/runtime/abort_clues.h"
 #include "lib/runtime/eager.h"
 #include "lib/runtime/heal.h"
 #include "lib/runtime/messages.h"
@@ -30,6 +31,7 @@ struct Diagnosis {
   Fault fault;
   std::array<recover::Frame, max_frames> frames;
   unsigned frame_count;
+  recover::AbortStory story;
   FaultRecord record;
 };
 constexpr unsigned diagnosis_count = 16;
@@ -59,6 +61,12 @@ void walk(void* argument) {
       recover::unwind(registers, stack_bounds(registers.gpr[rsp]), diagnosis.frames);
 }
 
+void tell(void* argument) {
+  Diagnosis& diagnosis = *static_cast<Diagnosis*>(argument);
+  diagnosis.story = recover::tell_abort(std::span(diagnosis.frames).first(diagnosis.frame_count),
+                                        recover::live_image(), abort_clues());
+}
+
 void judge(void* argument) {
   Diagnosis& diagnosis = *static_cast<Diagnosis*>(argument);
   recover::diagnose(diagnosis.fault, std::span(diagnosis.frames).first(diagnosis.frame_count),
@@ -72,10 +80,17 @@ void diagnose(Diagnosis& diagnosis, const Fault& fault) {
   if (!probes::guarded(&walk, &diagnosis)) {
     diagnosis.frame_count = 1;
   }
+  diagnosis.story = {diagnosis.fault.kind, false, {}};
+  if (diagnosis.fault.kind == FaultKind::abort && probes::guarded(&tell, &diagnosis)) {
+    diagnosis.fault.kind = diagnosis.story.kind;
+  }
   diagnosis.record = {};
   if (!probes::guarded(&judge, &diagnosis)) {
     diagnosis.record.fault = diagnosis.fault;
     diagnosis.record.site = {diagnosis.fault.registers.rip, no_module, {}};
+  }
+  for (u64 i = 0; i < sizeof diagnosis.story.message; ++i) {
+    diagnosis.record.detail.message[i] = diagnosis.story.message[i];
   }
   diagnosis.record.time_ns = realtime_ns();
   diagnosis.record.pid = static_cast<u32>(getpid());
@@ -175,6 +190,10 @@ void* on_prepare(const Fault& fault, SignalContext&) {
 
 void on_commit(void* token) {
   finish(*static_cast<Diagnosis*>(token));
+}
+
+bool on_ends_anyway(void* token) {
+  return static_cast<const Diagnosis*>(token)->story.certain;
 }
 
 void forget_prepared() {

@@ -17,6 +17,7 @@ probes::Verdict on_fault(const Fault& fault, probes::SignalContext& signal);
 // dies of it.
 void* on_prepare(const Fault& fault, probes::SignalContext& signal);
 void on_commit(void* token);
+bool on_ends_anyway(void* token);
 // At the thread's end.
 void forget_prepared();
 

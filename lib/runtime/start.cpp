@@ -8,6 +8,7 @@
 #include <sys/auxv.h>
 
 #include "lib/image/module.h"
+#include "lib/runtime/abort_clues.h"
 #include "lib/runtime/code_kinds.h"
 #include "lib/runtime/fault_path.h"
 #include "lib/runtime/live.h"
@@ -65,6 +66,7 @@ bool install_probes() {
   hooks.fault = &on_fault;
   hooks.prepare = &on_prepare;
   hooks.commit = &on_commit;
+  hooks.ends_anyway = &on_ends_anyway;
   hooks.thread_started = &on_thread_started;
   hooks.thread_ending = &on_thread_ending;
   hooks.progress = &on_progress;
@@ -92,6 +94,7 @@ void start(const char* const* environment) {
   if (!open_store(environment)) {
     return;
   }
+  find_libc_message();
   image::set_original_bytes_hook(&restore_originals);
   runtime.patcher.start(enter_target_offset());
   if (!install_probes()) {

@@ -1,0 +1,119 @@
+/* Serves the requests given as arguments, NAME or NAME=TEXT, one after the other, and says of each
+   what became of it. Options before them:
+
+     --thread    on a second thread
+     --handler   SIGABRT has a handler that jumps out
+     --returns   SIGABRT has a handler that returns
+     --ignore    SIGABRT is ignored
+     --pause     says "ready" and waits to be killed, after the requests */
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "aborts.h"
+
+struct service {
+  const char* name;
+  int (*serve)(const char* text);
+};
+
+static const struct service services[] = {
+    {"good", do_good},
+    {"abort", do_abort},
+    {"assert", do_assert},
+    {"assert_perror", do_assert_perror},
+    {"raise", do_raise},
+    {"kill", do_kill},
+    {"die", do_die},
+    {"overflow", do_overflow},
+    {"print", do_print},
+    {"smash", do_smash},
+    {"double_free", do_double_free},
+    {"wild_free", do_wild_free},
+    {"heap", do_heap},
+    {"jump", do_jump},
+    {"throw", do_throw},
+    {"throw_int", do_throw_int},
+    {"noexcept", do_noexcept},
+    {"pure", do_pure},
+    {"thread", do_thread},
+    {"length", do_length},
+};
+
+static sigjmp_buf next_request;
+
+static void jump_out(int signal) {
+  (void)signal;
+  siglongjmp(next_request, 1);
+}
+
+static void say_so(int signal) {
+  static const char text[] = "handler\n";
+  (void)signal;
+  if (write(STDOUT_FILENO, text, sizeof text - 1) < 0) {
+    _exit(4);
+  }
+}
+
+static int serve(const char* request) {
+  const char* text = strchr(request, '=');
+  const size_t length = text != NULL ? (size_t)(text - request) : strlen(request);
+  for (size_t i = 0; i < sizeof services / sizeof services[0]; ++i) {
+    if (strlen(services[i].name) == length && memcmp(services[i].name, request, length) == 0) {
+      return services[i].serve(text != NULL ? text + 1 : "");
+    }
+  }
+  fprintf(stderr, "no such request: %s\n", request);
+  exit(2);
+}
+
+static void* serve_all(void* argument) {
+  for (char** volatile request = argument; *request != NULL; ++request) {
+    if (sigsetjmp(next_request, 1) != 0) {
+      printf("%s: jumped out of (served %d)\n", *request, served);
+      continue;
+    }
+    errno = 0;
+    const int result = serve(*request);
+    printf("%s: %s, errno %d (served %d)\n", *request, result > 0 ? "done" : "error", errno, served);
+  }
+  return NULL;
+}
+
+int main(int argc, char** argv) {
+  (void)argc;
+  int on_thread = 0;
+  int pauses = 0;
+  setvbuf(stdout, NULL, _IOLBF, 0);
+  for (++argv; *argv != NULL && strncmp(*argv, "--", 2) == 0; ++argv) {
+    on_thread |= strcmp(*argv, "--thread") == 0;
+    pauses |= strcmp(*argv, "--pause") == 0;
+    if (strcmp(*argv, "--handler") == 0) {
+      signal(SIGABRT, jump_out);
+    } else if (strcmp(*argv, "--returns") == 0) {
+      signal(SIGABRT, say_so);
+    } else if (strcmp(*argv, "--ignore") == 0) {
+      signal(SIGABRT, SIG_IGN);
+    }
+  }
+  if (on_thread) {
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, serve_all, argv) != 0 || pthread_join(thread, NULL) != 0) {
+      return 1;
+    }
+  } else {
+    serve_all(argv);
+  }
+  if (pauses) {
+    puts("ready");
+    for (;;) {
+      pause();
+    }
+  }
+  return 0;
+}
