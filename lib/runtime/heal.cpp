@@ -18,6 +18,7 @@
 #include "lib/recover/return_value.h"
 #include "lib/recover/unwind.h"
 #include "lib/runtime/breaker.h"
+#include "lib/runtime/events.h"
 #include "lib/runtime/heal_record.h"
 #include "lib/runtime/runtime.h"
 #include "lib/runtime/stack_bounds.h"
@@ -160,12 +161,14 @@ bool heal(Thread& thread, const Region& region, const Outcome& outcome) {
   if (is_the_application_s(thread.fault, region)) {
     return false;
   }
+  const u64 site = thread.guest.rip;
   HealRecord record{};
   describe(thread, region, record);
   if (!may_heal(thread, region)) {
     record.outcome = HealOutcome::left_to_die;
     runtime.left_to_die.fetch_add(1);
     write_down(record);
+    note_event(record, region.entry, site);
     return false;
   }
   const ReturnValue value = choose_value(thread, region);
@@ -184,6 +187,7 @@ bool heal(Thread& thread, const Region& region, const Outcome& outcome) {
   runtime.heals.fetch_add(1);
   runtime.bytes_undone.fetch_add(undone.bytes);
   write_down(record);
+  note_event(record, region.entry, site);
   return true;
 }
 

@@ -6,6 +6,8 @@
 #include "lib/image/module.h"
 #include "lib/patch/module_watch.h"
 #include "lib/runtime/engine_start.h"
+#include "lib/runtime/events.h"
+#include "lib/runtime/explicit_regions.h"
 #include "lib/runtime/fault_path.h"
 #include "lib/runtime/module_ranges.h"
 #include "lib/runtime/region_entry.h"
@@ -81,7 +83,8 @@ void watch_modules() {
 
 bool wants_regions() {
   return runtime.options.mode != options::Mode::observe &&
-         (!runtime.store.catalog.entries().empty() || runtime.options.region.count != 0);
+         (!runtime.store.catalog.entries().empty() || runtime.options.region.count != 0 ||
+          any_explicit() || runtime.regions.load() != 0);
 }
 
 // Regions are not yet all in place, and can be at a later occasion. Under runtime.changing.
@@ -144,6 +147,7 @@ bool on_progress() {
   if (in_engine()) {
     return false;
   }
+  deliver_event();
   if (!may_change()) {
     return true;
   }
@@ -193,6 +197,25 @@ void protect_blamed(const FaultRecord& record, std::span<const recover::Frame> f
     protect_now(bias + record.region.entry.offset, record.region.code_hash, threads_now());
   }
   look_at_changed_modules();
+}
+
+bool while_changing(void (*what)(void*), void* argument) {
+  {
+    const Changing changing;
+    if (!changing) {
+      return false;
+    }
+    what(argument);
+  }
+  look_at_changed_modules();
+  return true;
+}
+
+bool apply_changed_regions() {
+  if (may_change()) {
+    apply(threads_now());
+  }
+  return !unfinished;
 }
 
 void protect_at_start() {

@@ -24,6 +24,14 @@ void on_fork_child();
 // In a signal handler, mode=eager only.
 void protect_blamed(const FaultRecord& record, std::span<const recover::Frame> frames);
 
+// Calls what(argument) as the one thread that changes patches and catalog; false: it is another
+// one, try again. Ordinary context.
+bool while_changing(void (*what)(void*), void* argument);
+
+// Inside while_changing: patches what the catalog and the program (explicit_regions.h) ask for now.
+// False: something stood in the way that will not stay there.
+bool apply_changed_regions();
+
 // The catalog's regions, for the first time: in the constructor.
 void protect_at_start();
 

@@ -4,6 +4,7 @@
 #include "lib/image/function.h"
 #include "lib/patch/standing.h"
 #include "lib/runtime/engine_start.h"
+#include "lib/runtime/explicit_regions.h"
 #include "lib/runtime/heal_record.h"
 #include "lib/runtime/named_regions.h"
 #include "lib/runtime/region_entry.h"
@@ -137,7 +138,9 @@ const char* install(const Target& target, u64 recorded_hash, Threads threads, i3
     return "its code cannot be read";
   }
   spec.function.code = {start, original_code, target.function.size};
-  spec.function.standing = standing_of(target.function);
+  spec.function.standing = start == address_of_function(&selfheal_rescue_body)
+                               ? patch::Standing::ordinary
+                               : standing_of(target.function);
   spec.function.recorded_hash = recorded_hash;
   spec.function.present_hash = target.code_hash;
   if (const image::Segment* text = segment_of(*target.module, start)) {
@@ -208,6 +211,16 @@ struct Pass {
   u64 named = 0;  // region options in force, by index
 };
 
+// Before the catalog, whose word on the same function is the last.
+void protect_explicit(const image::Module& module, Pass& pass) {
+  for (ExplicitRegion& region : explicit_regions()) {
+    if (lies_in(region, module)) {
+      region.problem = protect(module, {region.entry.entry_offset, 0}, region.entry.code_hash,
+                               &region.entry, pass.threads, pass.wanted);
+    }
+  }
+}
+
 void protect_catalogued(const image::Module& module, Pass& pass) {
   for (const store::CatalogEntry& entry : runtime.store.catalog.of_module(module.id)) {
     if (entry.enabled == 0 || entry.policy != store::Policy::heal) {
@@ -244,6 +257,7 @@ void protect_named(const image::Module& module, Pass& pass) {
 
 bool visit_module(const image::Module& module, void* context) {
   Pass& pass = *static_cast<Pass*>(context);
+  protect_explicit(module, pass);
   if (module.id.kind != ModuleIdKind::none) {
     protect_catalogued(module, pass);
   }

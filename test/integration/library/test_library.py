@@ -65,7 +65,7 @@ class Library(unittest.TestCase):
         end = begin + int(section[2], 16)
         for name, address in functions().items():
             with self.subTest(name=name):
-                self.assertEqual(begin <= address < end, not name.startswith("selfheal_"))
+                self.assertEqual(begin <= address < end, not name.startswith("selfheal_") or name == "selfheal_rescue")
 
     def test_its_thread_local_state_needs_no_call(self):
         """Initial-exec only: __tls_get_addr may allocate, which a signal handler must not."""

@@ -1,10 +1,10 @@
 #include <iostream>
-#include <selfheal/selfheal.h>
+#include <selfheal/selfheal.hpp>
 #include <stdexcept>
 
 int main() {
   try {
-    throw std::runtime_error(selfheal_version());
+    selfheal::rescue([] { throw std::runtime_error(selfheal_version()); });
   } catch (const std::exception& problem) {
     std::cout << problem.what() << '\n';
   }
