@@ -24,7 +24,7 @@ _seconds = r"\d+(\.\d+)? ?(ms|sec|s|seconds?)\b"
 _openssl_tls = """
 port=$(cat port)
 openssl s_server -accept 127.0.0.1:$port -cert cert.pem -key key.pem -naccept 1 -rev > server 2>&1 &
-until grep -q ACCEPT server; do sleep 0.1; done
+until grep -qs ACCEPT server; do sleep 0.1; done
 (printf 'abc\\nhello engine\\n'; sleep 1) | openssl s_client -connect 127.0.0.1:$port -CAfile cert.pem \\
     -verify_return_error -quiet -no_ign_eof 2> client_errors
 wait $!
