@@ -13,6 +13,9 @@ namespace selfheal::emulator {
     stop_with_fault(t, FaultKind::null_access, Access::write, address);
     return false;
   }
+  if (machine_of(t).calls.touched(address, 1) && !may_overwrite(t, address, 8)) [[unlikely]] {
+    return false;
+  }
   if (!t.log.room()) [[unlikely]] {
     stop_here(t, Stop::log_full);
     return false;

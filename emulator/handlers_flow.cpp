@@ -48,7 +48,7 @@ const Op* return_to_caller(Thread& t, const Op& op, u64 extra) {
   }
   if (sp == t.entry_sp && !machine_of(t).other_stack) {
     if (target != t.return_address) [[unlikely]] {
-      return stop_here(t, Stop::return_mismatch);
+      return may_return(t, sp, target) ? stop_here(t, Stop::return_mismatch) : nullptr;
     }
     t.guest.gpr[rsp] = sp + 8 + extra;
     t.guest.rip = target;
@@ -58,11 +58,19 @@ const Op* return_to_caller(Thread& t, const Op& op, u64 extra) {
   if (is_nowhere(target)) [[unlikely]] {
     return leave_to_nowhere(t);
   }
+  CallFrames& calls = machine_of(t).calls;
+  if (calls.frames[calls.depth].slot == sp && calls.frames[calls.depth].target == target &&
+      calls.depth != 0) [[likely]] {
+    calls.drop();
+  } else if (calls.frames[calls.depth].slot <= sp && !may_return(t, sp, target)) {
+    return nullptr;
+  }
   t.guest.gpr[rsp] = sp + 8 + extra;
   return go_to(t, op, target);
 }
 
 const Op* jump_computed(Thread& t, const Op& op, u64 target) {
+  machine_of(t).calls.settle(t.guest.gpr[rsp]);
   return is_nowhere(target) ? leave_to_nowhere(t) : go_to(t, op, target);
 }
 
@@ -70,7 +78,11 @@ const Op* call(Thread& t, const Op& op, u64 target) {
   if (is_nowhere(target)) [[unlikely]] {
     return leave_to_nowhere(t);
   }
-  return push<u64>(t, op.next_rip()) ? go_to(t, op, target) : nullptr;
+  if (!push<u64>(t, op.next_rip())) {
+    return nullptr;
+  }
+  machine_of(t).calls.enter(t.guest.gpr[rsp], op.next_rip());
+  return go_to(t, op, target);
 }
 
 template <unsigned Code>
@@ -118,6 +130,10 @@ void note_stack(Thread& t) {
   // pushes something that looks like the return address.
   m.other_stack = sp > t.entry_sp || sp < m.stack_floor - same_stack_reach;
   m.elide_top = m.other_stack ? 0 : sp < m.stack_floor - same_stack_sure ? sp : t.entry_sp;
+  m.calls.watch(m.elide_top != t.entry_sp);
+  if (!m.other_stack) {
+    m.calls.settle(sp);
+  }
 }
 
 Handler jump_if_handler(unsigned code) {
@@ -128,7 +144,9 @@ Handler jump_if_handler(unsigned code) {
   return table[code];
 }
 
+// A tail call leaves the frame behind without a return, perhaps by pops alone.
 const Op* do_jump(Thread& t, const Op& op) {
+  machine_of(t).calls.settle(t.guest.gpr[rsp]);
   return go_to(t, op, op.immediate);
 }
 
@@ -181,6 +199,13 @@ const Op* do_fall_through(Thread& t, const Op& op) {
   return go_to(t, op, op.immediate);
 }
 
+// The kernel was given more room than there is, and has used it; that goes back with all the rest.
+[[gnu::cold]] static const Op* stop_after_overwrite(Thread& t, const Op& op, u64 word) {
+  stop_with_fault(t, FaultKind::stack_overwrite, Access::write, word);
+  t.guest.rip = t.fault.registers.rip = op.next_rip();
+  return nullptr;
+}
+
 const Op* do_system_call(Thread& t, const Op& op) {
   t.guest.rip = op.rip;
   const u64 number = t.guest.gpr[rax];
@@ -199,6 +224,9 @@ const Op* do_system_call(Thread& t, const Op& op) {
       }
       t.guest.gpr[rcx] = op.next_rip();
       t.guest.gpr[r11] = t.guest.rflags;
+      if (const u64 word = damaged_frame(t); word != 0) [[unlikely]] {
+        return stop_after_overwrite(t, op, word);
+      }
       return go_to(t, op, op.next_rip());
     case EffectResult::log_full:
       return stop_here(t, Stop::log_full);
@@ -249,6 +277,7 @@ const Op* do_stack_grown(Thread& t, const Op& op) {
   if (t.guest.gpr[rsp] < m.stack_floor && m.elide_top == t.entry_sp) {
     m.stack_floor = t.guest.gpr[rsp];
   }
+  m.calls.settle(t.guest.gpr[rsp]);
   return &op + 1;
 }
 

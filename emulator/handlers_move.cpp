@@ -32,7 +32,17 @@ const Op* mov_rm(Thread& t, const Op& op) {
 
 template <typename T>
 const Op* mov_mr(Thread& t, const Op& op) {
-  return store<T>(t, effective(t, op), get<T>(t, op.b)) ? &op + 1 : nullptr;
+  const u64 address = effective(t, op);
+  const T value = get<T>(t, op.b);
+  if (!store<T>(t, address, value)) {
+    return nullptr;
+  }
+  if constexpr (sizeof(T) == 8) {
+    if (value == machine_of(t).calls.canary) [[unlikely]] {
+      note_canary(t, op, address);
+    }
+  }
+  return &op + 1;
 }
 
 template <typename T>

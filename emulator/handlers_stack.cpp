@@ -28,6 +28,9 @@ const Op* pop_register(Thread& t, const Op& op) {
   if (!load<T>(t, t.guest.gpr[rsp], value)) {
     return nullptr;
   }
+  if (machine_of(t).calls.guarded(t.guest.gpr[rsp])) [[unlikely]] {
+    machine_of(t).calls.settle(t.guest.gpr[rsp] + sizeof(T));  // call, pop: that call never returns
+  }
   t.guest.gpr[rsp] += sizeof(T);
   set<T>(t, op.a, value);
   return &op + 1;

@@ -140,7 +140,13 @@ bool leave_for_rseq(Thread& t) {
 }
 
 bool log_range(Thread& t, u64 address, u64 size) {
-  if (size == 0 || own_frame(t, address, size) || address >= user_end) {
+  if (size == 0 || address >= user_end) {
+    return true;
+  }
+  if (guarded_in(t, address, size) != 0 && !may_overwrite(t, address, size)) [[unlikely]] {
+    return false;
+  }
+  if (own_frame(t, address, size)) {
     return true;
   }
   const Saving guard(machine_of(t));
@@ -205,6 +211,7 @@ Outcome run(Thread& t) {
   m.deadline = 0;
   m.limit = the_config.instruction_budget != 0 ? the_config.instruction_budget : ~u64{0};
   asm("mov %%fs:0, %0" : "=r"(m.fs_base));
+  begin_frames(t);
   m.rseq_cs = the_config.rseq_cs_offset != 0 ? m.fs_base + the_config.rseq_cs_offset : 0;
   return go_on(t);
 }

@@ -12,6 +12,7 @@
 
 #include <atomic>
 
+#include "emulator/call_frames.h"
 #include "emulator/effect_result.h"
 #include "emulator/engine.h"
 #include "emulator/op.h"
@@ -39,6 +40,7 @@ struct Machine {
   u64 rseq_cs;      // address of the thread's field of that name; 0: none
   u64 rep_rest;     // iterations of a repeated instruction beyond the chunk that is being executed
   u64 vector_area;  // for xsave, 64-byte aligned
+  CallFrames calls;
 };
 
 inline Machine& machine_of(Thread& t) {
@@ -150,8 +152,16 @@ template <typename T>
     stop_with_fault(t, FaultKind::null_access, Access::write, address);
     return false;
   }
-  if (own_frame(t, address, sizeof(T)) || address >= user_end) {
+  const CallFrames& calls = machine_of(t).calls;
+  if (own_frame(t, address, sizeof(T))) {
+    return !calls.touched(address, sizeof(T)) || may_overwrite(t, address, sizeof(T));
+  }
+  if (address >= user_end) {
     return true;
+  }
+  if (address - calls.watch_from < calls.watch_span && calls.touched(address, sizeof(T)) &&
+      !may_overwrite(t, address, sizeof(T))) [[unlikely]] {
+    return false;
   }
   const Saving guard(machine_of(t));
   if (!t.log.save_value<T>(address)) [[unlikely]] {

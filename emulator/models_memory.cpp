@@ -4,6 +4,7 @@
 // one guarded step. When it faults, what it has written is put back and the function is interpreted
 // from its start, to fault as the processor would have it: overlapping copies and strcat must not
 // run over their own half.
+#include "emulator/call_frames.h"
 #include "emulator/models_internal.h"
 
 namespace selfheal::emulator {
@@ -38,6 +39,8 @@ void write_natively(void* argument) {
   const Range range = step.destination(step.thread);
   if (range.declined) {
     step.outcome = EffectResult::interpret;
+  } else if (guarded_in(step.thread, range.begin, range.size) != 0) {
+    step.outcome = EffectResult::interpret;  // up to the very store that goes too far
   } else if (!step.thread.log.save(range.begin, range.size)) {
     step.outcome = EffectResult::log_full;
   } else {

@@ -58,6 +58,7 @@ struct Thread {
   bool escaped;          // set by take_fault
   u64 entry_sp;          // guest rsp at region entry: [entry_sp] holds the return address
   u64 return_address;    // as it was at entry
+  u64 caller_slots[4];   // where its callers' return addresses lie, ascending; 0: no more are known
   Registers checkpoint;  // of the region's entry
   u32 checkpoint_mxcsr;
   u16 checkpoint_x87_control;

@@ -49,22 +49,6 @@ void disturb(u64 begin, u64 end) {
   disturbed[index].end.store(end, std::memory_order_release);
 }
 
-// Text that nobody can write to without changing its protection first.
-bool is_fixed_text(u64 address) {
-  image::Module module;
-  if (!image::locate_module(address, module)) {
-    return false;
-  }
-  bool fixed = false;
-  for (unsigned i = 0; i < module.segment_count; ++i) {
-    const image::Segment& segment = module.segments[i];
-    if (segment.holds(address, 1)) {
-      fixed = (segment.flags & (PF_X | PF_W)) == PF_X;
-    }
-  }
-  return fixed;
-}
-
 // Does [begin, end) hold text of a module? Looked for from both ends: what is changed at once lies
 // in one module, or in several that follow each other.
 bool holds_text(u64 begin, u64 end) {
@@ -114,6 +98,21 @@ bool is_executable(u64 address) {
 }
 
 }  // namespace
+
+bool is_fixed_text(u64 address) {
+  image::Module module;
+  if (!image::locate_module(address, module)) {
+    return false;
+  }
+  bool fixed = false;
+  for (unsigned i = 0; i < module.segment_count; ++i) {
+    const image::Segment& segment = module.segments[i];
+    if (segment.holds(address, 1)) {
+      fixed = (segment.flags & (PF_X | PF_W)) == PF_X;
+    }
+  }
+  return fixed;
+}
 
 CodeKind code_kind(u64 address) {
   if (is_fixed_text(address) && !is_disturbed(address)) {

@@ -16,6 +16,9 @@ namespace selfheal::runtime {
 // For emulator::Config: one thread at a time asks.
 emulator::CodeKind code_kind(u64 address);
 
+// Text of a module that nobody can write to without changing its protection first. Any thread.
+bool is_fixed_text(u64 address);
+
 // The protection of [begin, end) was changed, or it was unmapped, by whomever. Any thread, any
 // context.
 void protection_changed(u64 begin, u64 end);

@@ -98,6 +98,7 @@ void start(u64 budget) {
   config.native_text = [](u64 address) {
     return address >= address_of(&__executable_start) && address < address_of(&etext);
   };
+  config.is_text = [](u64 address) { return code_kind(address) == CodeKind::stable; };
   config.code_size = 256U << 20;
   config.block_memory = 512U << 20;
   config.instruction_budget = budget;

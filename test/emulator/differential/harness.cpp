@@ -223,6 +223,15 @@ Verdict Harness::compare_once(const Snippet& snippet, const State& start, const 
   if (run.stop == Stop::budget) {
     return complaint_.empty() ? Verdict::endless : Verdict::different;
   }
+  // The processor has nothing against a program that overwrites its return addresses. (Going on
+  // from there would show the x87 pointers of the engine's thunks, which only it translates.)
+  if (run.stop == Stop::fault && (run.fault.kind == FaultKind::stack_overwrite ||
+                                  run.fault.kind == FaultKind::return_mismatch)) {
+    declined_at_ = engine_.state.rip;
+    reason_ = name_of(run.fault.kind);
+    set_segments(segments);
+    return complaint_.empty() ? Verdict::declined : Verdict::different;
+  }
   const bool at_end = run.stop == Stop::unsupported && engine_.state.rip == exit_address;
   bool declined = false;
   if (!at_end && !engine_.fault.any) {
