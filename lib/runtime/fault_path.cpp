@@ -9,6 +9,7 @@
 #include "lib/report/report.h"
 #include "lib/runtime/abort_clues.h"
 #include "lib/runtime/eager.h"
+#include "lib/runtime/fail_stop.h"
 #include "lib/runtime/heal.h"
 #include "lib/runtime/messages.h"
 #include "lib/runtime/regions.h"
@@ -75,7 +76,7 @@ void judge(void* argument) {
 
 // A corrupt stack costs the walk, a corrupt image the judgement; what is left is still recorded.
 void diagnose(Diagnosis& diagnosis, const Fault& fault) {
-  diagnosis.fault = in_original_code(fault);
+  diagnosis.fault = in_original_code(seen_by_engine(fault));
   diagnosis.frames[0] = {diagnosis.fault.registers, 0xffff, true};
   if (!probes::guarded(&walk, &diagnosis)) {
     diagnosis.frame_count = 1;

@@ -20,6 +20,7 @@
 #include "lib/patch/stubs.h"
 #include "lib/runtime/counts.h"
 #include "lib/runtime/engine_start.h"
+#include "lib/runtime/fail_stop.h"
 #include "lib/runtime/heal.h"
 #include "lib/runtime/regions.h"
 #include "lib/runtime/runtime.h"
@@ -96,6 +97,9 @@ void finish(Thread& thread, Region& region, const emulator::Outcome& outcome) {
     case Stop::budget:
       if (heal_or_keep(thread, region, outcome)) {
         restore_float_control(thread);
+      } else if (outcome.stop == Stop::fault && must_stop(thread.fault.kind)) {
+        thread.log.commit();
+        thread.guest.rip = fail_stop_address();
       } else {
         go_native(thread);
       }
