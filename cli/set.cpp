@@ -124,7 +124,7 @@ void Changes::remedies(const std::string& text) {
   }
   if (text == "auto") {
     list_.emplace_back([](CatalogEntry& entry) {
-      entry.remedies = store::default_remedies(entry.fault_kind);
+      entry.remedies = store::default_remedies(entry.fault_kind, entry.detail);
       entry.remedies_by_user = 0;
     });
     return;

@@ -29,10 +29,18 @@ bool canonical(u64 address) {
   return top == 0 || top == -1;
 }
 
+// A frame with a large array, or an alloca, takes the stack pointer past the guard at once, as deep
+// as the frame is large; and the limit of the first thread's stack may have been raised since.
+constexpr u64 largest_frame = 64 * 1024 * 1024;
+
+bool near_stack(u64 stack_pointer, StackRange stack) {
+  return stack_pointer + largest_frame >= stack.low && stack_pointer < stack.high;
+}
+
 // Memory around the stack pointer is always accessible unless the stack has come to its end. A
 // stack pointer that points nowhere near the thread's stack is a wild pointer like any other.
 bool out_of_stack(u64 address, u64 stack_pointer, StackRange stack) {
-  if (stack_pointer < null_page_end || (stack.known() && !stack.contains(stack_pointer))) {
+  if (stack_pointer < null_page_end || (stack.known() && !near_stack(stack_pointer, stack))) {
     return false;
   }
   return address + stack_reach >= stack_pointer && address < stack_pointer + stack_reach;

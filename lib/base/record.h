@@ -51,7 +51,11 @@ struct FaultDetail {
   u32 cycle;             // stack_exhaustion: functions in the recursion's cycle
   CodeRef
       outermost_call;  // stack_exhaustion: where the recursion's outermost activation returns to
-  char message[96];    // abort family: what the program or libc said of it; ended by NUL
+  u64 stride;        // stack_exhaustion: most bytes of stack between two activations of the blamed
+                     // function; 0: it is not in the recursion itself, but called into it
+  u32 left_out;      // frames of the recursion that frames[] leaves out ...
+  u32 left_out_at;   // ... in front of this one; 0: none
+  char message[96];  // abort family: what the program or libc said of it; ended by NUL
 };
 
 struct FaultRecord {
@@ -68,7 +72,8 @@ struct FaultRecord {
   u8 frame_count;
   u8 module_count;
   u8 in_cold_part;  // the site lies in a split-off cold part of the region
-  u32 reserved;
+  u8 remedies;      // Remedy bits that were in force for the region where it faulted
+  u8 reserved[3];
   CodeRef frames[max_frames];  // [0] is the site, then return addresses outwards
   RecordModule modules[max_record_modules];
   FaultDetail detail;
@@ -138,8 +143,8 @@ static_assert(sizeof(RecordModule) == 64);
 static_assert(sizeof(CodeRef) == 16);
 static_assert(sizeof(FunctionRef) == 32);
 static_assert(sizeof(Fault) == 168);
-static_assert(sizeof(FaultRecord) == 1712);
-static_assert(sizeof(FaultDetail) == 176);
+static_assert(sizeof(FaultRecord) == 1728);
+static_assert(sizeof(FaultDetail) == 192);
 static_assert(sizeof(HealRecord) == 1096);
 
 // In the order of their bits.

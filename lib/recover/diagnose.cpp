@@ -38,7 +38,7 @@ class Diagnosis {
         image_(image),
         record_(record) {}
 
-  void run(const Fault& fault) {
+  void run(const Fault& fault, const RecursionFrames* recursion) {
     std::memset(&record_, 0, sizeof record_);
     record_.region.entry.module = no_module;
     for (CodeRef* unknown :
@@ -51,7 +51,9 @@ class Diagnosis {
       add_frame(frame);
     }
     record_.site = record_.frame_count != 0 ? record_.frames[0] : at_no_module(fault.registers.rip);
-    if (jumped_away()) {
+    if (recursion != nullptr && recursion->blamed < frames_.size()) {
+      blame_recursion(*recursion);
+    } else if (jumped_away()) {
       blame_the_caller_of_nowhere();
     } else if (is_abort(record_.fault.kind)) {
       blame_who_aborted();
@@ -181,6 +183,24 @@ class Diagnosis {
     return 1;
   }
 
+  void blame_recursion(const RecursionFrames& found) {
+    FaultDetail& detail = record_.detail;
+    detail.used = found.used;
+    detail.cycle = found.recursion.functions;
+    detail.left_out = found.left_out;
+    detail.left_out_at = found.left_out != 0 ? found.blamed : 0;
+    const u64 call = found.recursion.outermost_call;
+    image::Module module;
+    if (call != 0 && image_.find_module(image_.context, call - 1, module)) {
+      detail.outermost_call = reference(module, call);
+    }
+    if (blame_frame(found.blamed)) {
+      detail.stride = found.recursion.stride;
+    } else {
+      blame(0);
+    }
+  }
+
   void blame(unsigned first) {
     for (unsigned i = first; i < frames_.size(); ++i) {
       if (blame_frame(i)) {
@@ -222,9 +242,28 @@ class Diagnosis {
 
 }  // namespace
 
+unsigned keep_both_ends(const StackBounds& bounds, std::span<Frame> frames, unsigned count,
+                        RecursionFrames& recursion) {
+  const u64 at = recursion.recursion.blamed_at;
+  const unsigned inner = static_cast<unsigned>(frames.size()) / 2;
+  if (at < count && at <= inner) {
+    recursion.blamed = static_cast<unsigned>(at);
+    recursion.left_out = 0;
+    return count;
+  }
+  recursion.blamed = inner;
+  recursion.left_out = static_cast<u32>(at - inner);
+  frames[inner] = recursion.recursion.blamed;
+  count = inner + 1;
+  while (count < frames.size() && step(frames[count - 1], bounds, frames[count])) {
+    ++count;
+  }
+  return count;
+}
+
 void diagnose(const Fault& fault, std::span<const Frame> frames, const ImageView& image,
-              FaultRecord& record) {
-  Diagnosis(frames, image, record).run(fault);
+              FaultRecord& record, const RecursionFrames* recursion) {
+  Diagnosis(frames, image, record).run(fault, recursion);
 }
 
 }  // namespace selfheal::recover

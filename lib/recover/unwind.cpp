@@ -45,8 +45,8 @@ bool follows_a_call(u64 return_address) {
 
 class Step {
  public:
-  Step(const Frame& inner, const StackBounds& bounds, Frame& outer)
-      : inner_(inner), bounds_(bounds), outer_(outer) {
+  Step(const Frame& inner, const StackBounds& bounds, Frame& outer, CallSites* known)
+      : inner_(inner), bounds_(bounds), outer_(outer), known_(known) {
     for (unsigned i = 0; i < 16; ++i) {
       dwarf_[i] = inner.registers.gpr[gpr_of_dwarf[i]];
     }
@@ -56,6 +56,9 @@ class Step {
   bool run() {
     image::Module module;
     const u64 address = inner_.lookup_address();
+    if (const CallSite* site = known_ != nullptr ? known_->find(address) : nullptr) {
+      return apply(nullptr, *site);
+    }
     if (!image::locate_module(address, module) || !module.executable(address)) {
       return return_address_on_top();
     }
@@ -68,19 +71,30 @@ class Step {
         !image::read_frame_entry(module, fde, entry) || address - entry.start >= entry.size) {
       return without_frame_information();
     }
-    Row row;
-    return find_row(module, entry, address, row) && apply(module, entry, row);
+    CallSite site;
+    if (entry.return_register != dwarf_return_address ||
+        !find_row(module, entry, address, site.row)) {
+      return false;
+    }
+    site.address = address;
+    site.part = entry.start;
+    site.signal_frame = entry.signal_frame;
+    if (known_ != nullptr) {
+      known_->keep(site);
+    }
+    return apply(&module, site);
   }
 
  private:
-  bool apply(const image::Module& module, const image::FrameEntry& entry, const Row& row) {
-    if (entry.return_register != dwarf_return_address ||
-        row.rules[dwarf_return_address].kind == Rule::undefined) {
+  // Only expressions need the module.
+  bool apply(const image::Module* module, const CallSite& site) {
+    const Row& row = site.row;
+    if (row.rules[dwarf_return_address].kind == Rule::undefined) {
       return false;
     }
     u64 cfa = 0;
     if (row.cfa_by_expression) {
-      if (!evaluate(module, row.cfa_expression, dwarf_, bounds_, nullptr, cfa)) {
+      if (!evaluate(*module, row.cfa_expression, dwarf_, bounds_, nullptr, cfa)) {
         return false;
       }
     } else if (row.cfa_register < 16 && knows(gpr_of_dwarf[row.cfa_register])) {
@@ -96,12 +110,12 @@ class Step {
         return false;
       }
     }
-    outer_.exact = entry.signal_frame;
+    outer_.exact = site.signal_frame;
     return plausible();
   }
 
   // Register number `i` of the caller, by its rule. False only where a saved value cannot be read.
-  bool restore(const image::Module& module, const Rule& rule, u64 cfa, unsigned i) {
+  bool restore(const image::Module* module, const Rule& rule, u64 cfa, unsigned i) {
     u64 value = 0;
     switch (rule.kind) {
       case Rule::unspecified:
@@ -125,13 +139,13 @@ class Step {
         value = dwarf_[rule.value];
         break;
       case Rule::expression:
-        if (!evaluate(module, rule.value, dwarf_, bounds_, &cfa, value) ||
+        if (!evaluate(*module, rule.value, dwarf_, bounds_, &cfa, value) ||
             !load(bounds_, value, value)) {
           return false;
         }
         break;
       case Rule::value_expression:
-        if (!evaluate(module, rule.value, dwarf_, bounds_, &cfa, value)) {
+        if (!evaluate(*module, rule.value, dwarf_, bounds_, &cfa, value)) {
           return false;
         }
         break;
@@ -181,7 +195,11 @@ class Step {
 
   bool plausible() const {
     return outer_.registers.gpr[rsp] > inner_.registers.gpr[rsp] &&
-           outer_.registers.gpr[rsp] <= bounds_.high && image::executable(outer_.lookup_address());
+           outer_.registers.gpr[rsp] <= bounds_.high && is_code(outer_.lookup_address());
+  }
+
+  bool is_code(u64 address) const {
+    return (known_ != nullptr && known_->find(address) != nullptr) || image::executable(address);
   }
 
   bool knows(Gpr gpr) const { return (inner_.known >> gpr & 1) != 0; }
@@ -194,13 +212,14 @@ class Step {
   const Frame& inner_;
   const StackBounds& bounds_;
   Frame& outer_;
+  CallSites* const known_;
   u64 dwarf_[dwarf_register_count];
 };
 
 }  // namespace
 
-bool step(const Frame& inner, const StackBounds& bounds, Frame& outer) {
-  return Step(inner, bounds, outer).run();
+bool step(const Frame& inner, const StackBounds& bounds, Frame& outer, CallSites* known) {
+  return Step(inner, bounds, outer, known).run();
 }
 
 unsigned unwind(const Registers& start, const StackBounds& bounds, std::span<Frame> frames) {

@@ -11,6 +11,7 @@
 
 #include "lib/base/record.h"
 #include "lib/base/registers.h"
+#include "lib/recover/call_sites.h"
 #include "lib/recover/stack.h"
 
 namespace selfheal::recover {
@@ -27,8 +28,8 @@ struct Frame {
 };
 
 // The caller of `inner`. False at the outermost frame (undefined return address) and at any frame
-// that cannot be trusted.
-bool step(const Frame& inner, const StackBounds& bounds, Frame& outer);
+// that cannot be trusted. `known`, where given, is asked first and learns.
+bool step(const Frame& inner, const StackBounds& bounds, Frame& outer, CallSites* known = nullptr);
 
 // Fills `frames` from the innermost outwards and returns how many; at least 1 (frames[0] is `start`
 // itself). When rip is not in executable code (a call or jump through a bad pointer), or is but has

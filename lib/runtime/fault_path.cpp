@@ -15,6 +15,7 @@
 #include "lib/runtime/regions.h"
 #include "lib/runtime/runtime.h"
 #include "lib/runtime/stack_bounds.h"
+#include "lib/runtime/stack_search.h"
 #include "lib/runtime/symbolize.h"
 #include "probes/sandbox.h"
 
@@ -24,7 +25,7 @@ namespace {
 using probes::SignalContext;
 using probes::Verdict;
 
-// Diagnosis of one fault: 12 KiB, too much for every thread's TLS, so threads share a few. One is
+// Diagnosis of one fault: 30 KiB, too much for every thread's TLS, so threads share a few. One is
 // taken for the time of a record; or, when the application's handler is asked first, until the
 // thread's next fault or its end, because that handler may never come back.
 struct Diagnosis {
@@ -33,6 +34,7 @@ struct Diagnosis {
   std::array<recover::Frame, max_frames> frames;
   unsigned frame_count;
   recover::AbortStory story;
+  StackSearch stack;
   FaultRecord record;
 };
 constexpr unsigned diagnosis_count = 16;
@@ -71,7 +73,19 @@ void tell(void* argument) {
 void judge(void* argument) {
   Diagnosis& diagnosis = *static_cast<Diagnosis*>(argument);
   recover::diagnose(diagnosis.fault, std::span(diagnosis.frames).first(diagnosis.frame_count),
-                    recover::live_image(), diagnosis.record);
+                    recover::live_image(), diagnosis.record, diagnosis.stack.found());
+}
+
+// What was done about the region here, and did not help.
+u8 remedies_in_force(const Diagnosis& diagnosis) {
+  const FaultRecord& record = diagnosis.record;
+  if (record.region.size == 0 || record.blamed_frame >= diagnosis.frame_count) {
+    return 0;
+  }
+  const u64 rip = diagnosis.frames[record.blamed_frame].registers.rip;
+  const u64 bias = rip - record.frames[record.blamed_frame].offset;
+  const i32 index = runtime.patcher.find(bias + record.region.entry.offset);
+  return index < 0 ? 0 : region_at(static_cast<u64>(index)).remedies;
 }
 
 // A corrupt stack costs the walk, a corrupt image the judgement; what is left is still recorded.
@@ -84,6 +98,8 @@ void diagnose(Diagnosis& diagnosis, const Fault& fault) {
   diagnosis.story = {diagnosis.fault.kind, false, {}};
   if (diagnosis.fault.kind == FaultKind::abort && probes::guarded(&tell, &diagnosis)) {
     diagnosis.fault.kind = diagnosis.story.kind;
+  } else {
+    search_stack(diagnosis.fault, diagnosis.frames, diagnosis.frame_count, diagnosis.stack);
   }
   diagnosis.record = {};
   if (!probes::guarded(&judge, &diagnosis)) {
@@ -93,6 +109,7 @@ void diagnose(Diagnosis& diagnosis, const Fault& fault) {
   for (u64 i = 0; i < sizeof diagnosis.story.message; ++i) {
     diagnosis.record.detail.message[i] = diagnosis.story.message[i];
   }
+  diagnosis.record.remedies = remedies_in_force(diagnosis);
   diagnosis.record.time_ns = realtime_ns();
   diagnosis.record.pid = static_cast<u32>(getpid());
   diagnosis.record.tid = static_cast<u32>(gettid());

@@ -168,6 +168,7 @@ void describe(u32 index, const Target& target, const store::CatalogEntry* entry)
   region.function.size = static_cast<u32>(target.function.size);
   region.module = name_module(*target.module);
   region.catalog_id = entry == nullptr ? 0 : entry->id;
+  region.remedies = entry == nullptr ? 0 : entry->remedies;
   region.policy = entry == nullptr ? store::Policy::heal : entry->policy;
   region.value_set = entry != nullptr && entry->value_set != 0;
   region.error_set = entry != nullptr && entry->error_set != 0;

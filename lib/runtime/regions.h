@@ -21,6 +21,7 @@ struct Region {
   store::Policy policy;
   bool value_set;
   bool error_set;
+  u8 remedies;             // Remedy bits in force
   bool unprotected_noted;  // its undo log overflowed once; said so
   i32 error_number;
   u64 value;

@@ -10,6 +10,16 @@ constexpr u64 unknown_stack_window = 16 * 1024;
 
 constinit u64 main_stack_end = 0;
 
+recover::StackBounds bounds_or(u64 sp, u64 window) {
+  const u64 thread_pointer = address_of(__builtin_thread_pointer());
+  for (const u64 end : {main_stack_end, thread_pointer}) {
+    if (sp < end && end - sp < largest_stack) {
+      return {sp, end};
+    }
+  }
+  return {sp, sp + window};
+}
+
 }  // namespace
 
 void learn_main_stack(const char* const* environment) {
@@ -18,13 +28,11 @@ void learn_main_stack(const char* const* environment) {
 }
 
 recover::StackBounds stack_bounds(u64 sp) {
-  const u64 thread_pointer = address_of(__builtin_thread_pointer());
-  for (const u64 end : {main_stack_end, thread_pointer}) {
-    if (sp < end && end - sp < largest_stack) {
-      return {sp, end};
-    }
-  }
-  return {sp, sp + unknown_stack_window};
+  return bounds_or(sp, unknown_stack_window);
+}
+
+recover::StackBounds whole_stack_bounds(u64 sp) {
+  return bounds_or(sp, largest_stack);
 }
 
 }  // namespace selfheal::runtime

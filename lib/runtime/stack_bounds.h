@@ -11,6 +11,10 @@ namespace selfheal::runtime {
 // neither (makecontext, a coroutine) gets a small window: what lies beyond may not be mapped.
 recover::StackBounds stack_bounds(u64 sp);
 
+// The same, for a walk of all of a stack that has been used up. What is known of no stack goes on
+// until it faults: run it guarded.
+recover::StackBounds whole_stack_bounds(u64 sp);
+
 // Remembers where the main thread's stack ends. In the constructor.
 void learn_main_stack(const char* const* environment);
 

@@ -67,7 +67,7 @@ CatalogEntry entry_from(const FaultRecord& record);
 // The policy a kind of fault has as long as the user set none (DESIGN.md, invariant 7).
 Policy default_policy(FaultKind kind);
 // The remedies (Remedy bits) a kind of fault begins with as long as the user set none.
-u8 default_remedies(FaultKind kind);
+u8 default_remedies(FaultKind kind, const FaultDetail& detail);
 const char* name_of(Policy policy);
 
 }  // namespace selfheal::store

@@ -166,7 +166,7 @@ struct CatalogEntry {
   u32 padding;             // Remedy::pad_allocation, bytes
   u64 stack_reserve;       // Remedy::stack_check, bytes
   u64 instruction_budget;  // of one call, learned from those that ended; 0: the option's
-  u8 rest[360];
+  u8 rest[344];
 };
 
 static_assert(sizeof(JournalHeader) == header_size);

@@ -24,6 +24,37 @@ void describe_fault(const FaultRecord& record, CatalogEntry& entry) {
   entry.last_seen_ns = record.time_ns;
 }
 
+// Room for two turns of the recursion, where that is more than the default leaves anyway.
+u64 reserve_for(const FaultDetail& detail) {
+  constexpr u64 small = 8 * 1024;
+  constexpr u64 largest = u64{1} << 30;
+  if (detail.stride <= small) {
+    return 0;
+  }
+  return detail.stride > largest / 2 ? largest : 2 * detail.stride;
+}
+
+// The check was made and the stack ran out all the same: the frames are larger than those seen
+// before, or the check is of no use (an error that the function cannot return, a stack whose end
+// nobody knows). And a fault of another kind needs more than the check. The engine then runs the
+// outermost activation, and a fault is rolled back to its caller.
+bool change_remedy(const FaultRecord& record, CatalogEntry& entry) {
+  if (!has_remedy(entry.remedies, Remedy::stack_check) || entry.remedies_by_user != 0) {
+    return false;
+  }
+  if (record.fault.kind == FaultKind::stack_exhaustion) {
+    if (!has_remedy(record.remedies, Remedy::stack_check)) {
+      return false;  // of a process that did not know of it yet
+    }
+    if (const u64 reserve = reserve_for(record.detail); reserve > entry.stack_reserve) {
+      entry.stack_reserve = reserve;
+      return true;
+    }
+  }
+  entry.remedies &= static_cast<u8>(~static_cast<u8>(Remedy::stack_check));
+  return true;
+}
+
 }  // namespace
 
 Policy default_policy(FaultKind kind) {
@@ -33,8 +64,9 @@ Policy default_policy(FaultKind kind) {
   return is_integrity(kind) && kind != FaultKind::smashed_stack ? Policy::stop : Policy::heal;
 }
 
-u8 default_remedies(FaultKind) {
-  return static_cast<u8>(Remedy::engine);
+u8 default_remedies(FaultKind kind, const FaultDetail& detail) {
+  const bool recurses = kind == FaultKind::stack_exhaustion && detail.stride != 0;
+  return static_cast<u8>(recurses ? Remedy::stack_check : Remedy::engine);
 }
 
 const char* name_of(Policy policy) {
@@ -56,7 +88,8 @@ CatalogEntry entry_from(const FaultRecord& record) {
   entry.id = entry_id(entry.module.id, entry.entry_offset, entry.code_hash);
   entry.enabled = 1;
   entry.policy = default_policy(record.fault.kind);
-  entry.remedies = default_remedies(record.fault.kind);
+  entry.remedies = default_remedies(record.fault.kind, record.detail);
+  entry.stack_reserve = reserve_for(record.detail);
   entry.first_seen_ns = record.time_ns;
   entry.fault_count = 1;
   describe_fault(record, entry);
@@ -69,13 +102,14 @@ FaultCounted count_fault(const FaultRecord& record, CatalogEntry& entry) {
   }
   ++entry.fault_count;
   describe_fault(record, entry);
+  const bool remedy_changed = change_remedy(record, entry);
   // A region with an integrity fault is suspect as a whole, also for its harmless sites.
   const bool stop = default_policy(record.fault.kind) == Policy::stop;
   if (stop && entry.policy_by_user == 0 && entry.policy != Policy::stop) {
     entry.policy = Policy::stop;
     return FaultCounted::policy_changed;
   }
-  return FaultCounted::counted;
+  return remedy_changed ? FaultCounted::policy_changed : FaultCounted::counted;
 }
 
 }  // namespace selfheal::store

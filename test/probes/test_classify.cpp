@@ -87,8 +87,12 @@ TEST_CASE("the end of the stack is told from a wild pointer by the stack pointer
         FaultKind::stack_exhaustion);
   CHECK(Seen{.address = low - 40000, .error = write_error, .rsp = low}.classify().kind ==
         FaultKind::stack_exhaustion);
-  CHECK(Seen{.address = low + 16, .error = write_error, .rsp = low - 4096}.classify().kind ==
-        FaultKind::wild_access);  // the stack pointer is not in the stack
+  CHECK(Seen{.address = low - 0x200010, .error = write_error, .rsp = low - 0x200008}
+            .classify()
+            .kind == FaultKind::stack_exhaustion);  // a large frame, beyond the guard
+  CHECK(Seen{.address = low - 0x8000010, .error = write_error, .rsp = low - 0x8000008}
+            .classify()
+            .kind == FaultKind::wild_access);  // the stack pointer is not near the stack
   CHECK(Seen{.address = low - 8, .rsp = low, .stack = {0, 0}}.classify().kind ==
         FaultKind::stack_exhaustion);
   CHECK(Seen{.address = low - 0x200000, .rsp = low}.classify().kind == FaultKind::wild_access);
