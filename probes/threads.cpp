@@ -12,6 +12,8 @@
 
 #include <atomic>
 #include <pthread.h>
+#include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <threads.h>
@@ -19,6 +21,7 @@
 #include "probes/kernel.h"
 #include "probes/next.h"
 #include "probes/pending.h"
+#include "probes/thread_stack.h"
 #include "probes/thread_state.h"
 
 extern "C" int __register_atfork(void (*)(), void (*)(), void (*)(), void*);
@@ -34,14 +37,16 @@ constexpr u64 mapping_size = guard_size + alternate_stack_size + page_size;
 struct Start {
   void* (*function)(void*);
   void* argument;
-  u64 blocked;     // what the thread is to believe
-  u64 stack_size;  // of the thread's normal stack
+  u64 blocked;       // what the thread is to believe
+  StackRange stack;  // that the program brought itself
+  u64 stack_size;    // else: of the one libc makes
 };
 
 constexpr unsigned kept_mappings = 32;
 constinit std::atomic<u64> kept[kept_mappings]{};
 constinit pthread_key_t end_key = 0;
 constinit u64 default_stack_size = 8 << 20;
+constinit StackRange first_stack = {0, 0};
 
 u64 map_stack() {
   for (auto& slot : kept) {
@@ -108,9 +113,11 @@ void at_thread_end(void* value) {
 
 void begin_thread(const Start& start, u64 mapping) {
   Thread& thread = this_thread();
-  const u64 here = address_of(__builtin_frame_address(0));
-  // Thread-local storage and a few frames lie above us, the guard below.
-  thread.stack = {here - start.stack_size - page_size, here + start.stack_size};
+  // glibc puts a thread's control block at the top of the stack's last page (nptl/allocatestack.c).
+  // A stack taken from its cache may be larger than what was asked for; that is what is counted on.
+  const u64 high = page_up(address_of(__builtin_thread_pointer()) + 1);
+  thread.stack =
+      start.stack.known() ? start.stack : StackRange{high - page_down(start.stack_size), high};
   thread.blocked = start.blocked;
   unblock_in_kernel(urgent_signals());
   adopt_stack(mapping);
@@ -134,6 +141,16 @@ u64 stack_size_of(const pthread_attr_t* attributes) {
   return size;
 }
 
+StackRange stack_of(const pthread_attr_t* attributes) {
+  void* low = nullptr;
+  size_t size = 0;
+  if (attributes == nullptr || pthread_attr_getstack(attributes, &low, &size) != 0 ||
+      address_of(low) + size == 0) {  // none was set
+    return {0, 0};
+  }
+  return {address_of(low), address_of(low) + size};
+}
+
 // A new thread inherits its parent's mask, unless its attributes have one.
 u64 blocked_of(const pthread_attr_t* attributes) {
   sigset_t set;
@@ -152,15 +169,26 @@ void in_fork_child() {
   }
 }
 
+// The kernel puts the name of the executed file at the very end of the stack, behind it one empty
+// word (fs/exec.c, bprm_mm_init). The limit counts from there.
 StackRange first_thread_stack() {
   rlimit limit{};
   raw_syscall(SYS_prlimit64, 0, RLIMIT_STACK, 0, address_of(&limit));
-  const u64 end = address_of(__libc_stack_end);
-  const u64 size = limit.rlim_cur < end / 2 ? limit.rlim_cur : end / 2;
-  return {end - size - page_size, end + 64 * page_size};
+  const auto* name = pointer_to<const char>(getauxval(AT_EXECFN));
+  const u64 end = page_up(name != nullptr ? address_of(name) + strlen(name) + 1 + sizeof(u64)
+                                          : address_of(__libc_stack_end));
+  const u64 size = limit.rlim_cur < end / 2 ? page_down(limit.rlim_cur) : end / 2;
+  return {end - size, end};
 }
 
 }  // namespace
+
+ThreadStack thread_stack() {
+  const Thread& thread = this_thread();
+  return {thread.stack.low, thread.stack.high,
+          thread.own_stack == 0 ? 0 : thread.own_stack + alternate_stack_size,
+          thread.stack.high == first_stack.high};
+}
 
 bool prepare_threads() {
   const u64 mapping = map_stack();
@@ -177,6 +205,7 @@ bool prepare_threads() {
   }
   Thread& thread = this_thread();
   thread.stack = first_thread_stack();
+  first_stack = thread.stack;
   thread.application_stack.ss_flags = 0;  // so after exec; a new thread has SS_DISABLE
   adopt_stack(mapping);
   __register_atfork(nullptr, nullptr, in_fork_child, __dso_handle);
@@ -190,7 +219,8 @@ SELFHEAL_INTERPOSE(int, pthread_create, pthread_t* thread, const pthread_attr_t*
     return selfheal_next_pthread_create(thread, attributes, function, argument);
   }
   Start* start = start_of(mapping);
-  *start = {function, argument, blocked_of(attributes), stack_size_of(attributes)};
+  *start = {function, argument, blocked_of(attributes), stack_of(attributes),
+            stack_size_of(attributes)};
   const int error = selfheal_next_pthread_create(thread, attributes, thread_main, start);
   if (error != 0) {
     keep_stack(mapping);

@@ -97,7 +97,7 @@ u64 Patcher::original_address(u64 address) const {
       continue;
     }
     u64 original = slot.plan.at;
-    for (u8 n = 0; n < slot.plan.move_count; ++n) {
+    for (u8 n = 0; address - slot.cell < refuse_offset && n < slot.plan.move_count; ++n) {
       const Move& move = slot.plan.moves[n];
       if (address - slot.cell >= native_offset + move.native_offset) {
         original = slot.entry + move.original_offset;
@@ -110,13 +110,23 @@ u64 Patcher::original_address(u64 address) const {
 
 Patcher::Entering Patcher::entering(u64 address) const {
   constexpr u64 after_push = 5;  // stubs.h
+  constexpr u64 after_compare = 9;
+  constexpr u64 after_branch = 11;
   const u32 used = stubs_.contains(address) ? count() : 0;
   for (u32 i = 0; i < used; ++i) {
     const Slot& slot = slots_[i];
     if (slot.cell == address) {
       return {slot.plan.at, 0};
     }
-    if (slot.cell != 0 && slot.cell + after_push == address) {
+    if (slot.cell == 0 || address - slot.cell >= cell_size) {
+      continue;
+    }
+    const u64 at = address - slot.cell;
+    const bool checks = slot.stack_limit_offset != 0;
+    if (checks && (at == after_compare || at == after_branch || at == refuse_offset)) {
+      return {slot.plan.at, 0};
+    }
+    if (at == (checks ? refuse_offset : 0) + after_push) {
       return {slot.plan.at, sizeof(u64)};
     }
   }

@@ -12,8 +12,8 @@ bool is_live(PatchState state) {
 
 }  // namespace
 
-void Patcher::start(i32 enter_target_offset) {
-  stubs_.start(enter_target_offset);
+void Patcher::start(i32 enter_target_offset, i32 refuse_target_offset) {
+  stubs_.start(enter_target_offset, refuse_target_offset);
   ready_barrier();
 }
 
@@ -65,7 +65,11 @@ Installed Patcher::install(const RegionSpec& spec, Threads threads) {
   if (index >= 0) {
     Slot& slot = slots_[index];
     refusal = Refusal::none;
-    if (!is_live(slot.state.load(std::memory_order_relaxed))) {
+    if (is_live(slot.state.load(std::memory_order_relaxed)) &&
+        slot.stack_limit_offset != spec.stack_limit_offset) {
+      refusal = take_back(slot, threads);
+    }
+    if (refusal == Refusal::none && !is_live(slot.state.load(std::memory_order_relaxed))) {
       refusal = prepare(static_cast<u32>(index), spec);
       if (refusal == Refusal::none) {
         refusal = put(slot, threads);
@@ -107,10 +111,12 @@ bool Patcher::entered_from_outside(const RegionSpec& spec, u64 first, u64 last) 
 }
 
 // Makes the slot's plan and cell. A removed slot keeps both: somebody may still be in its cell.
+// One for another kind of entry is given up, with what it holds, for as long as the process lives.
 Refusal Patcher::prepare(u32 index, const RegionSpec& spec) {
   Slot& slot = slots_[index];
   const Code& code = spec.function.code;
-  if (slot.state.load(std::memory_order_relaxed) == PatchState::removed) {
+  if (slot.state.load(std::memory_order_relaxed) == PatchState::removed &&
+      slot.stack_limit_offset == spec.stack_limit_offset) {
     if (spec.function.recorded_hash != spec.function.present_hash) {
       return Refusal::hash_mismatch;
     }
@@ -139,10 +145,11 @@ Refusal Patcher::prepare(u32 index, const RegionSpec& spec) {
     stubs_.give_back(cell);
     return refusal;
   }
-  stubs_.write(cell, index, made.native, made.native_size);
+  stubs_.write(cell, index, made.native, made.native_size, spec.stack_limit_offset);
   selfheal_native_paths[index] = native;
   slot.entry = code.address;
   slot.cell = cell;
+  slot.stack_limit_offset = spec.stack_limit_offset;
   slot.plan = made;
   return Refusal::none;
 }

@@ -36,6 +36,7 @@ struct RegionSpec {
   CodeAt code_at = nullptr;  // image's function bounds, for its neighbours; null: not searched
   void* context = nullptr;   // handed to code_at
   bool allow_trap = true;
+  i32 stack_limit_offset = 0;  // not 0: the entry is no way into the engine, but checks the stack
 };
 
 struct Installed {
@@ -57,10 +58,11 @@ class Patcher {
  public:
   constexpr Patcher() = default;
 
-  // Once, before the first install. `enter_target_offset`: see Stubs. Registers for membarrier.
-  void start(i32 enter_target_offset);
+  // Once, before the first install. Offsets: see Stubs. Registers for membarrier.
+  void start(i32 enter_target_offset, i32 refuse_target_offset = 0);
 
-  // Diverts the function's entry to its stub. An entry installed before gets its old index back.
+  // Diverts the function's entry to its stub. An entry installed before gets its old index back,
+  // and a new cell if it is to be another kind of entry now.
   Installed install(const RegionSpec& spec, Threads threads);
 
   // Puts the original bytes back. True when they are back (or the region was not installed).
@@ -124,6 +126,7 @@ class Patcher {
     bool in_grace = false;  // the running grace period counts for it
     u64 entry = 0;
     u64 cell = 0;
+    i32 stack_limit_offset = 0;
     Plan plan{};
   };
 

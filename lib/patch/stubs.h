@@ -4,6 +4,18 @@
 //        + 5    jmp  *%fs:enter_target        thread-local: engine, or selfheal_enter_native
 //        + 16   the native path               see plan.h
 //
+// A function that is only kept from running out of stack has a cell that goes on natively by
+// itself:
+//
+//   cell + 0    cmp  %rsp, %fs:stack_limit    thread-local, one word for each size of reserve;
+//        + 9    ja   + 112                    0 where nobody knows the stack
+//        + 11   nop
+//        + 16   the native path
+//        + 112  push $region_index            too deep, or to be looked at
+//        + 117  jmp  *%fs:refuse_target
+//
+// That changes flags. No compiled code passes anything in them to a function (System V ABI, 3.2.1).
+//
 // A cell, once written, is never changed or given to another region: a thread may be in it at any
 // time, and fork children go on sharing the pages. A child cannot write to what it shares (see
 // CodeMemory), and makes pools of its own for what it patches later.
@@ -22,13 +34,17 @@ namespace selfheal::patch {
 inline constexpr u32 max_regions = 1024;
 inline constexpr u64 cell_size = 128;
 inline constexpr u64 native_offset = 16;
+inline constexpr u64 refuse_offset = 112;
 
 class Stubs {
  public:
   constexpr Stubs() = default;
 
-  // `enter_target_offset`: of the initial-exec TLS variable, from the thread pointer (negative).
-  void start(i32 enter_target_offset) { enter_target_offset_ = enter_target_offset; }
+  // Of the initial-exec TLS variables, from the thread pointer (negative).
+  void start(i32 enter_target_offset, i32 refuse_target_offset) {
+    enter_target_offset_ = enter_target_offset;
+    refuse_target_offset_ = refuse_target_offset;
+  }
 
   // A fresh cell from which all of [low, high) is in reach of rel32; 0 when there is none.
   u64 allocate(u64 low, u64 high);
@@ -36,8 +52,9 @@ class Stubs {
   // Gives back the cell that the last `allocate` gave, if nothing has been written to it.
   void give_back(u64 cell);
 
-  // Fills the cell.
-  void write(u64 cell, u32 region_index, const u8* native, u64 native_size);
+  // Fills the cell. `stack_limit_offset`: of the thread-local word rsp is compared with; 0: the
+  // cell enters the engine.
+  void write(u64 cell, u32 region_index, const u8* native, u64 native_size, i32 stack_limit_offset);
 
   bool contains(u64 address) const;
 
@@ -55,6 +72,7 @@ class Stubs {
   std::array<Pool, max_pools> pools_{};
   std::atomic<u32> pool_count_{0};
   i32 enter_target_offset_ = 0;
+  i32 refuse_target_offset_ = 0;
 };
 
 }  // namespace selfheal::patch

@@ -184,6 +184,17 @@ bool RecursionSearch::blame_outwards(const Met& outermost, const ImageView& imag
   return false;
 }
 
+u64 RecursionSearch::outermost_entry(u64 function) {
+  for (unsigned i = 0; i < count_; ++i) {
+    Frame caller{};
+    if (met_[i].function == function && met_[i].count > 1 &&
+        step(met_[i].outermost, bounds_, caller, &sites_)) {
+      return caller.registers.gpr[rsp] - sizeof(u64);
+    }
+  }
+  return 0;
+}
+
 Recursion RecursionSearch::conclude(const ImageView& image) {
   Recursion result{};
   merge_parts(image);

@@ -40,6 +40,10 @@ class RecursionSearch {
   // Where the walk came to; bytes of stack are counted up to there.
   u64 end() const { return end_sp_; }
 
+  // rsp at the entry of the outermost activation of the function (or part) that starts there; 0: it
+  // was not met.
+  u64 outermost_entry(u64 function);
+
   // Blame, among the cycle's functions in modules that may be healed: the one met most often, as
   // every turn goes through it (a parser's `value`, not its `array` and `object`); of two met
   // equally often, the one whose caller looks at what it returns, then the outer one. A cycle all

@@ -144,7 +144,8 @@ void say_fault(const Fault& fault, const u8* bytes, u64 size, Text& out) {
       out.hex(fault.address) << ", which is not executable code";
       return;
     case FaultKind::stack_exhaustion:
-      out << "ran out of stack: it touched the guard area at 0x";
+      out << (fault.signal == 0 ? "was called with too little stack left, at 0x"
+                                : "ran out of stack: it touched the guard area at 0x");
       out.hex(fault.address);
       return;
     case FaultKind::other_signal:

@@ -98,9 +98,8 @@ void diagnose(Diagnosis& diagnosis, const Fault& fault) {
   diagnosis.story = {diagnosis.fault.kind, false, {}};
   if (diagnosis.fault.kind == FaultKind::abort && probes::guarded(&tell, &diagnosis)) {
     diagnosis.fault.kind = diagnosis.story.kind;
-  } else {
-    search_stack(diagnosis.fault, diagnosis.frames, diagnosis.frame_count, diagnosis.stack);
   }
+  search_stack(diagnosis.fault, diagnosis.frames, diagnosis.frame_count, diagnosis.stack);
   diagnosis.record = {};
   if (!probes::guarded(&judge, &diagnosis)) {
     diagnosis.record.fault = diagnosis.fault;

@@ -10,18 +10,15 @@
 // All other registers are the callee's to spoil (System V ABI, 3.2.1), so they need no care.
 #include "lib/runtime/heal.h"
 
-#include <array>
 #include <errno.h>
 #include <signal.h>
 #include <unistd.h>
 
-#include "lib/recover/return_value.h"
-#include "lib/recover/unwind.h"
 #include "lib/runtime/breaker.h"
 #include "lib/runtime/events.h"
 #include "lib/runtime/heal_record.h"
+#include "lib/runtime/return_choice.h"
 #include "lib/runtime/runtime.h"
-#include "lib/runtime/stack_bounds.h"
 #include "lib/runtime/symbolize.h"
 #include "lib/store/budget.h"
 #include "probes/hooks.h"
@@ -87,40 +84,6 @@ bool may_heal(const Thread& thread, const Region& region) {
   return judge(use, runtime.options.heals_per_minute) == BreakerVerdict::allow;
 }
 
-struct Inference {
-  const Thread* thread;
-  ReturnValue value;
-};
-
-// Reads the callers' frames, which the fault may have damaged: runs guarded.
-void infer(void* argument) {
-  Inference& inference = *static_cast<Inference*>(argument);
-  const Thread& thread = *inference.thread;
-  std::array<recover::Frame, 6> frames{};
-  const unsigned count =
-      recover::unwind(thread.checkpoint, stack_bounds(thread.checkpoint.gpr[rsp]), frames);
-  std::array<u64, frames.size()> callers{thread.return_address};
-  unsigned known = 1;
-  for (unsigned i = 2; i < count; ++i) {
-    callers[known++] = frames[i].registers.rip;
-  }
-  inference.value = recover::infer_return_value(std::span(callers).first(known), thread.fault.kind,
-                                                recover::live_image());
-}
-
-ReturnValue choose_value(const Thread& thread, const Region& region) {
-  Inference inference{&thread, {0, ValueReason::fallback, 0}};
-  if (region.value_set) {
-    inference.value = {region.value, ValueReason::policy, 0};
-  } else {
-    probes::guarded(&infer, &inference);
-  }
-  if (region.error_set) {
-    inference.value.error_number = region.error_number;
-  }
-  return inference.value;
-}
-
 void return_to_caller(Thread& thread, u64 value) {
   constexpr u64 direction_flag = 1 << 10;
   thread.guest = thread.checkpoint;
@@ -171,7 +134,8 @@ bool heal(Thread& thread, const Region& region, const Outcome& outcome) {
     note_event(record, region.entry, site);
     return false;
   }
-  const ReturnValue value = choose_value(thread, region);
+  const ReturnValue value =
+      choose_value(thread.checkpoint, thread.return_address, thread.fault.kind, region);
   const emulator::RollbackResult undone = thread.log.rollback();
   return_to_caller(thread, value.value);
   if (value.error_number != 0) {

@@ -13,6 +13,7 @@
 #include "lib/runtime/region_entry.h"
 #include "lib/runtime/regions.h"
 #include "lib/runtime/runtime.h"
+#include "lib/runtime/stack_check.h"
 #include "lib/runtime/wait_limit.h"
 #include "lib/store/promote.h"
 #include "probes/hooks.h"
@@ -75,7 +76,7 @@ void load_catalog() {
 
 // Once there are regions, what is loaded later has to be looked at, too.
 void watch_modules() {
-  if (!runtime.watching && emulator::started()) {
+  if (!runtime.watching) {
     runtime.watching =
         patch::watch_modules({&on_modules_unloading, &on_modules_changed}) == patch::Refusal::none;
   }
@@ -92,7 +93,7 @@ constinit bool unfinished = false;
 
 void apply(Threads threads) {
   unfinished = false;
-  if (wants_regions() && start_engine()) {
+  if (wants_regions()) {
     watch_modules();
     forget_vanished_modules();
     unfinished = !apply_regions(threads);
@@ -169,6 +170,7 @@ void on_modules_changed() {
 }
 
 void on_thread_started() {
+  learn_stack();
   if (runtime.regions.load() != 0) {
     protect_thread();
   }
@@ -219,6 +221,7 @@ bool apply_changed_regions() {
 }
 
 void protect_at_start() {
+  learn_stack();
   promote_if_ours();
   load_catalog();
   if (wants_regions()) {

@@ -9,6 +9,7 @@
 #include "lib/runtime/named_regions.h"
 #include "lib/runtime/region_entry.h"
 #include "lib/runtime/runtime.h"
+#include "lib/runtime/stack_check.h"
 
 namespace selfheal::runtime {
 namespace {
@@ -129,7 +130,16 @@ patch::Standing standing_of(const image::Function& function) {
 // Set when a function could not be patched just now: see patch::is_transient.
 constinit bool try_again = false;
 
-const char* install(const Target& target, u64 recorded_hash, Threads threads, i32& index) {
+bool checks_stack(const store::CatalogEntry* entry) {
+  return entry != nullptr && has_remedy(entry->remedies, Remedy::stack_check);
+}
+
+u8 reserve_class_of(const store::CatalogEntry* entry) {
+  return entry == nullptr ? 0 : reserve_class(entry->stack_reserve);
+}
+
+const char* install(const Target& target, u64 recorded_hash, const store::CatalogEntry* entry,
+                    Threads threads, i32& index) {
   patch::RegionSpec spec;
   const u64 start = target.function.start;
   spec.function.gap = gap_behind(*target.module, target.function);
@@ -147,6 +157,7 @@ const char* install(const Target& target, u64 recorded_hash, Threads threads, i3
     spec.text_low = text->start;
     spec.text_high = text->end;
   }
+  spec.stack_limit_offset = checks_stack(entry) ? stack_limit_offset(reserve_class_of(entry)) : 0;
   spec.code_at = &code_at;
   spec.context = const_cast<image::Module*>(target.module);
   const patch::Installed installed = runtime.patcher.install(spec, threads);
@@ -169,6 +180,7 @@ void describe(u32 index, const Target& target, const store::CatalogEntry* entry)
   region.module = name_module(*target.module);
   region.catalog_id = entry == nullptr ? 0 : entry->id;
   region.remedies = entry == nullptr ? 0 : entry->remedies;
+  region.reserve_class = reserve_class_of(entry);
   region.policy = entry == nullptr ? store::Policy::heal : entry->policy;
   region.value_set = entry != nullptr && entry->value_set != 0;
   region.error_set = entry != nullptr && entry->error_set != 0;
@@ -186,17 +198,19 @@ const char* protect(const image::Module& module, const NamedPlace& place, u64 re
   if (problem == nullptr && recorded_hash != 0 && target.code_hash != recorded_hash) {
     problem = patch::text_of(patch::Refusal::hash_mismatch);
   }
-  if (problem == nullptr && !start_engine()) {
+  const bool needs_engine = !checks_stack(entry);
+  if (problem == nullptr && needs_engine && !start_engine()) {
     problem = "the engine cannot run here";
   }
-  if (problem == nullptr && emulator::find_model(target.function.start) != nullptr) {
+  if (problem == nullptr && needs_engine &&
+      emulator::find_model(target.function.start) != nullptr) {
     problem = "the engine calls this function natively";  // through its patched entry, for ever
   }
   i32 index = -1;
   if (problem == nullptr) {
     // A region named by hand has nothing recorded to be compared with.
-    problem =
-        install(target, recorded_hash != 0 ? recorded_hash : target.code_hash, threads, index);
+    problem = install(target, recorded_hash != 0 ? recorded_hash : target.code_hash, entry, threads,
+                      index);
   }
   if (problem != nullptr) {
     return problem;

@@ -22,6 +22,7 @@ struct Region {
   bool value_set;
   bool error_set;
   u8 remedies;             // Remedy bits in force
+  u8 reserve_class;        // of its stack check: stack_check.h
   bool unprotected_noted;  // its undo log overflowed once; said so
   i32 error_number;
   u64 value;

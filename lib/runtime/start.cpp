@@ -17,6 +17,7 @@
 #include "lib/runtime/runtime.h"
 #include "lib/runtime/signals.h"
 #include "lib/runtime/stack_bounds.h"
+#include "lib/runtime/stack_check.h"
 #include "lib/runtime/statistics_line.h"
 #include "lib/store/location.h"
 #include "probes/hooks.h"
@@ -96,7 +97,7 @@ void start(const char* const* environment) {
   }
   find_libc_message();
   image::set_original_bytes_hook(&restore_originals);
-  runtime.patcher.start(enter_target_offset());
+  runtime.patcher.start(enter_target_offset(), refuse_target_offset());
   if (!install_probes()) {
     say("no memory for the alternate signal stack; faults are not recorded");
     return;
