@@ -33,6 +33,9 @@ class FaultReport {
 
  private:
   bool has_region() const { return record_.region.size != 0; }
+  bool is_recursive() const {
+    return record_.fault.kind == FaultKind::stack_exhaustion && record_.detail.stride != 0;
+  }
   u8 instruction_size() const {
     const u8 most = sizeof record_.instruction;
     return record_.instruction_size <= most ? record_.instruction_size : most;
@@ -132,6 +135,12 @@ class FaultReport {
     const unsigned count = frame_count();
     for (unsigned i = 0; i < count; ++i) {
       const CodeRef& frame = record_.frames[i];
+      if (i != 0 && i == record_.detail.left_out_at) {
+        label(line_, "");
+        line_ << "… ";
+        line_.decimal(record_.detail.left_out) << " frames of the recursion";
+        out_.line(line_);
+      }
       label(line_, i == 0 ? "stack" : "");
       line_ << '#';
       line_.decimal(i) << (i < 10 ? "  " : " ");
@@ -180,7 +189,9 @@ class FaultReport {
       case NextTime::heal:
         line_ << "calls of ";
         say_function(record_.region, modules_, symbols_, line_);
-        line_ << " are watched; this fault is rolled back and its caller gets an error";
+        line_ << (is_recursive()
+                      ? " are refused when the stack is nearly used up; its caller gets an error"
+                      : " are watched; this fault is rolled back and its caller gets an error");
         break;
       case NextTime::observe:
         line_ << "it is recorded again and not healed (mode=observe)";

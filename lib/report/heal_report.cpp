@@ -93,7 +93,9 @@ void render_heal(const HealRecord& record, Symbolizer symbols, Sink sink) {
   line << ", ";
   say_duration(record.duration_ns, line);
   line << ", ";
-  if (record.outcome == HealOutcome::eager) {
+  if (has_remedy(record.remedies, Remedy::stack_check)) {
+    line << "what the call was to do is left undone";
+  } else if (record.outcome == HealOutcome::eager) {
     line << "by unwinding without rollback";
   } else {
     line.decimal(record.bytes_rolled_back) << " bytes rolled back";

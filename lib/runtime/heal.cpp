@@ -71,6 +71,15 @@ void note_time_out(Thread& thread) {
   thread.fault.registers = thread.guest;
 }
 
+// The engine sees the access only. Next to the guest's stack pointer it is the end of the stack.
+void note_exhaustion(Fault& fault) {
+  constexpr u64 near = 64 * 1024;
+  if (fault.kind == FaultKind::wild_access && fault.address != 0 &&
+      fault.address + near - fault.registers.gpr[rsp] < 2 * near) {
+    fault.kind = FaultKind::stack_exhaustion;
+  }
+}
+
 bool may_heal(const Thread& thread, const Region& region) {
   if (!runtime.heals_faults() || region.policy != store::Policy::heal || probes::in_vfork_child()) {
     return false;
@@ -120,6 +129,7 @@ bool heal(Thread& thread, const Region& region, const Outcome& outcome) {
   if (outcome.stop == Stop::budget) {
     note_time_out(thread);
   }
+  note_exhaustion(thread.fault);
   const u64 begin = begin_of(thread.fault);
   if (is_the_application_s(thread.fault, region)) {
     return false;

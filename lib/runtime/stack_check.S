@@ -25,6 +25,18 @@ selfheal_check_depth:
         .cfi_def_cfa_offset 16
         push    %rax
         push    %rcx
+        .cfi_adjust_cfa_offset 16
+        mov     selfheal_depth_guard@gottpoff(%rip), %rax
+        mov     %rsp, %rcx
+        sub     %fs:(%rax), %rcx        /* DepthGuard::low */
+        cmp     %fs:8(%rax), %rcx       /* DepthGuard::span */
+        jb      1f
+        pop     %rcx
+        pop     %rax
+        .cfi_remember_state
+        .cfi_adjust_cfa_offset -16
+        jmp     selfheal_enter_native   /* another stack, of which nothing is known */
+1:      .cfi_restore_state
         push    %rdx
         push    %rsi
         push    %rdi
@@ -32,7 +44,7 @@ selfheal_check_depth:
         push    %r9
         push    %r10
         push    %r11
-        .cfi_adjust_cfa_offset 72
+        .cfi_adjust_cfa_offset 56
         push    %rbx
         .cfi_adjust_cfa_offset 8
         .cfi_rel_offset %rbx, 0
@@ -48,8 +60,8 @@ selfheal_check_depth:
         .cfi_adjust_cfa_offset -8
         .cfi_same_value %rbx
         test    %rax, %rax
-        jnz     2f
-1:      pop     %r11
+        jnz     3f
+2:      pop     %r11
         pop     %r10
         pop     %r9
         pop     %r8
@@ -62,7 +74,7 @@ selfheal_check_depth:
         .cfi_adjust_cfa_offset -72
         jmp     selfheal_enter_native
 
-2:      .cfi_restore_state
+3:      .cfi_restore_state
         mov     72(%rsp), %edi
         lea     80(%rsp), %rsi
         mov     %rax, %rsp
@@ -91,21 +103,22 @@ selfheal_check_depth:
         mov     %rsp, %rdi
         call    selfheal_refuse_call
         test    %edx, %edx
-        jz      3f
+        jz      4f
         mov     (%rsp), %rbx
         mov     48(%rsp), %rsp
         ret
-3:      or      $-1, %eax
+4:      or      $-1, %eax
         or      $-1, %edx
         xrstor64 (%rbx)
         mov     (%rsp), %rbx
         mov     48(%rsp), %rsp
         sub     $80, %rsp               /* what was pushed above is still there */
-        jmp     1b
+        jmp     2b
         .cfi_endproc
         .size   selfheal_check_depth, .-selfheal_check_depth
 
         .hidden selfheal_judge_depth
+        .hidden selfheal_depth_guard
         .hidden selfheal_refuse_call
         .hidden selfheal_enter_native
         .section .note.GNU-stack, "", @progbits

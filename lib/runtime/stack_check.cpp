@@ -14,7 +14,7 @@
 
 namespace selfheal::runtime {
 
-constinit thread_local DepthGuard depth_guard{};
+constinit thread_local DepthGuard selfheal_depth_guard{};
 
 namespace {
 
@@ -35,29 +35,29 @@ u64 from_thread_pointer(const void* variable) {
 
 void set_words(bool look_closer) {
   for (unsigned i = 0; i < reserve_classes; ++i) {
-    __atomic_store_n(&stack_limits[i], look_closer ? unlimited : depth_guard.limits[i],
+    __atomic_store_n(&stack_limits[i], look_closer ? unlimited : depth_guard().limits[i],
                      __ATOMIC_RELAXED);
   }
 }
 
 void set_limits(u64 low, u64 high) {
-  depth_guard.low = low;
-  depth_guard.high = high;
+  depth_guard().low = low;
+  depth_guard().span = high - low;
   for (u8 i = 0; i < reserve_classes; ++i) {
-    depth_guard.limits[i] = low + reserve_of(i, high - low);
+    depth_guard().limits[i] = low + reserve_of(i, high - low);
   }
-  set_words(depth_guard.unwinding.outermost != 0);
+  set_words(depth_guard().unwinding.outermost != 0);
 }
 
 // The first thread's stack grows up to a limit that setrlimit may have raised since.
 bool limit_was_raised() {
-  if (!depth_guard.first_thread || !probes::no_filter_seen()) {
+  if (!depth_guard().first_thread || !probes::no_filter_seen()) {
     return false;
   }
   rlimit limit{};
   raw_syscall(SYS_prlimit64, 0, RLIMIT_STACK, 0, address_of(&limit));
-  const u64 high = depth_guard.high;
-  if (limit.rlim_cur >= high / 2 || high - limit.rlim_cur >= depth_guard.low) {
+  const u64 high = depth_guard().high();
+  if (limit.rlim_cur >= high / 2 || high - limit.rlim_cur >= depth_guard().low) {
     return false;
   }
   set_limits(high - page_down(limit.rlim_cur), high);
@@ -113,19 +113,19 @@ void learn_stack() {
   if (vector_size == 0) {
     vector_size = emulator::vector_area_size();
   }
-  depth_guard.first_thread = stack.grows;
+  depth_guard().first_thread = stack.grows;
   if (stack.high != 0) {
     set_limits(stack.low, stack.high);
   }
 }
 
 void begin_unwinding(u64 outermost, bool whole) {
-  depth_guard.unwinding = {outermost, probes::progress_count(), whole, false, 0, 0, 0};
+  depth_guard().unwinding = {outermost, probes::progress_count(), whole, false, 0, 0, 0};
   set_words(true);
 }
 
 void end_unwinding() {
-  depth_guard.unwinding.outermost = 0;
+  depth_guard().unwinding.outermost = 0;
   set_words(false);
 }
 
@@ -135,9 +135,9 @@ using namespace selfheal;
 using namespace selfheal::runtime;
 
 u64 selfheal_judge_depth(u64 region_index, u64 entry_sp) {
-  DepthGuard& guard = depth_guard;
-  if (entry_sp - guard.low >= guard.high - guard.low || probes::in_vfork_child()) {
-    return 0;  // on another stack, of which nothing is known
+  DepthGuard& guard = depth_guard();
+  if (probes::in_vfork_child()) {
+    return 0;
   }
   if (guard.unwinding.outermost != 0 && has_been_left(guard.unwinding, entry_sp)) {
     end_unwinding();

@@ -52,14 +52,19 @@ struct Unwinding {
 };
 
 struct DepthGuard {
-  u64 low;  // of the thread's stack, first usable byte; high == 0: not known
-  u64 high;
+  u64 low;   // of the thread's stack, first usable byte; these two are known to stack_check.S
+  u64 span;  // 0: not known
   bool first_thread;
   u64 limits[reserve_classes];
+  u64 high() const { return low + span; }
   Unwinding unwinding;
 };
 
-extern constinit thread_local DepthGuard depth_guard;
+extern "C"
+    __attribute__((visibility("hidden"))) constinit thread_local DepthGuard selfheal_depth_guard;
+inline DepthGuard& depth_guard() {
+  return selfheal_depth_guard;
+}
 
 // Makes every check of the thread look closer, or not any more.
 void begin_unwinding(u64 outermost, bool whole);

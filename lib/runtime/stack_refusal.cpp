@@ -38,7 +38,7 @@ struct Search {
 
 void find_outermost(void* argument) {
   Search& search = *static_cast<Search*>(argument);
-  search.recursion.collect(*search.at_entry, {search.at_entry->gpr[rsp], depth_guard.high});
+  search.recursion.collect(*search.at_entry, {search.at_entry->gpr[rsp], depth_guard().high()});
   search.outermost = search.recursion.outermost_entry(search.entry);
 }
 
@@ -47,7 +47,7 @@ void find_outermost(void* argument) {
 void open_unwinding(const Registers& at_entry, const Region& region) {
   Search search{&at_entry, region.entry, {}, 0};
   probes::guarded(&find_outermost, &search);
-  begin_unwinding(search.outermost != 0 ? search.outermost : depth_guard.high,
+  begin_unwinding(search.outermost != 0 ? search.outermost : depth_guard().high(),
                   search.outermost != 0);
 }
 
@@ -81,7 +81,7 @@ void describe(const Registers& at_entry, u64 return_address, const Region& regio
 // that goes on wide may be refused a million times.
 recover::ReturnValue value_for(const Registers& at_entry, u64 return_address,
                                const Region& region) {
-  Unwinding& unwinding = depth_guard.unwinding;
+  Unwinding& unwinding = depth_guard().unwinding;
   if (unwinding.returns_to == return_address) {
     return {unwinding.value, ValueReason::none, unwinding.error_number};
   }
@@ -98,7 +98,7 @@ bool refuse(const RefusedCall& call, recover::ReturnValue& value) {
   const Region& region = region_at(call.region_index);
   const u64 return_address = *pointer_to<const u64>(call.entry_sp);
   const Registers at_entry = registers_at_entry(call, region);
-  if (depth_guard.unwinding.outermost != 0) {
+  if (depth_guard().unwinding.outermost != 0) {
     value = value_for(at_entry, return_address, region);
     return true;
   }
@@ -107,7 +107,7 @@ bool refuse(const RefusedCall& call, recover::ReturnValue& value) {
   describe(at_entry, return_address, region, record);
   open_unwinding(at_entry, region);
   if (!may_refuse(region)) {
-    depth_guard.unwinding.denied = true;
+    depth_guard().unwinding.denied = true;
     record.outcome = HealOutcome::left_to_die;
     runtime.left_to_die.fetch_add(1);
     write_down(record);
