@@ -144,7 +144,7 @@ void say_fault(const Fault& fault, const u8* bytes, u64 size, Text& out) {
       out.hex(fault.address) << ", which is not executable code";
       return;
     case FaultKind::stack_exhaustion:
-      out << (fault.signal == 0 ? "was called with too little stack left, at 0x"
+      out << (fault.trap == 0 ? "was called with too little stack left, at 0x"
                                 : "ran out of stack: it touched the guard area at 0x");
       out.hex(fault.address);
       return;
