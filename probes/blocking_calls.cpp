@@ -10,16 +10,31 @@ namespace {
 
 constinit const u64 never_changes = 0;
 
+// A step that the word, which counts changes of a file, does not make.
+constexpr u64 one_piece_of_news = u64{1} << 40;
+
 }  // namespace
 
-// Read by forwards.S.
+// Read by forwards.S: the word, and what is added to it for news of this process's own.
 extern "C" {
 __attribute__((visibility("hidden"))) constinit const u64* selfheal_generation_word =
     &never_changes;
+__attribute__((visibility("hidden"))) constinit u64 selfheal_news = 0;
+}
 
-__attribute__((visibility("hidden"))) void selfheal_look_at_generation() {
-  const u64 now = __atomic_load_n(__atomic_load_n(&selfheal_generation_word, __ATOMIC_ACQUIRE),
-                                  __ATOMIC_ACQUIRE);
+namespace {
+
+u64 generation_and_news() {
+  const u64* word = __atomic_load_n(&selfheal_generation_word, __ATOMIC_ACQUIRE);
+  return __atomic_load_n(word, __ATOMIC_ACQUIRE) +
+         __atomic_load_n(&selfheal_news, __ATOMIC_ACQUIRE);
+}
+
+}  // namespace
+
+// Called by forwards.S.
+extern "C" __attribute__((visibility("hidden"))) void selfheal_look_at_generation() {
+  const u64 now = generation_and_news();
   if (in_vfork_child()) {
     return;
   }
@@ -29,11 +44,10 @@ __attribute__((visibility("hidden"))) void selfheal_look_at_generation() {
   }
   errno = kept;
 }
-}
 
 void note_blocking_call() {
   ++this_thread().progress;
-  if (*selfheal_generation_word != this_thread().seen) {
+  if (generation_and_news() != this_thread().seen) {
     selfheal_look_at_generation();
   }
 }
@@ -42,12 +56,16 @@ void watch_generation(const u64* word) {
   if (word == nullptr) {
     word = &never_changes;
   }
-  this_thread().seen = *word;
   __atomic_store_n(&selfheal_generation_word, word, __ATOMIC_RELEASE);
+  this_thread().seen = generation_and_news();
 }
 
 void look_again() {
-  this_thread().seen = *selfheal_generation_word - 1;
+  this_thread().seen = generation_and_news() - 1;
+}
+
+void look_again_everywhere() {
+  __atomic_fetch_add(&selfheal_news, one_piece_of_news, __ATOMIC_ACQ_REL);
 }
 
 u64 progress_count() {

@@ -3,7 +3,7 @@
    Each wrapper leaves every argument (on the stack too: execl is variadic) and the caller's frame
    as they are and jumps to the next definition: cancellation, errno and unwinding are libc's own.
 
-       accept:  ++thread.progress; if (*generation_word != thread.seen) look(); jmp *next
+       accept:  ++thread.progress; if (*generation_word + news != thread.seen) look(); jmp *next
        execve:  before_exec(arguments); jmp *next
 
    A `next` slot starts out at a stub that looks the definition up: nothing depends on who is
@@ -65,7 +65,9 @@ selfheal_next_\name: .quad .Lstub_\name
         incq %fs:THREAD_PROGRESS(%r11)
         movq %fs:THREAD_SEEN(%r11), %r10
         movq selfheal_generation_word(%rip), %r11
-        cmpq (%r11), %r10
+        movq (%r11), %r11
+        addq selfheal_news(%rip), %r11
+        cmpq %r11, %r10
         jne 1f
         jmpq *selfheal_next_\name(%rip)
 1:      PUSH_ARGUMENTS

@@ -119,13 +119,16 @@ bool watch_traps();
 // null: nothing.
 const char* abort_text();
 
-// Blocking calls load this word and compare it with the value their thread acted upon: two loads
+// Blocking calls load this word and compare it with the value their thread acted upon: three loads
 // and one branch. The calling thread has seen the present value; others, and new ones, have not.
 // The word must stay readable for ever. Null: stop watching.
 void watch_generation(const u64* word);
 
 // The calling thread's next blocking call asks `progress`, whatever it has seen.
 void look_again();
+
+// So do those of all threads: something changed in this process that the word does not tell.
+void look_again_everywhere();
 
 // Blocking calls this thread has made so far: a thread whose count stands still is not waiting.
 u64 progress_count();

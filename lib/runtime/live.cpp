@@ -111,7 +111,11 @@ void look_at_changed_modules() {
       return;
     }
     modules_changed.store(false);
+    const bool first = runtime.regions.load() == 0;
     apply(threads_now());
+    if (first && runtime.regions.load() != 0) {
+      probes::look_again_everywhere();  // threads that have had no use for the engine until now
+    }
     if (unfinished) {
       probes::look_again();
     }

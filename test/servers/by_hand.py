@@ -32,7 +32,7 @@ def main():
     server = stock.servers[arguments.server](folder)
     with server.start(None if arguments.alone else store.environment(arguments.options)):
         print(f"{server.name}: pid {server.pid}, port {server.port}, files in {server.folder}\n"
-              f"  {os.environ['SELFHEAL_CLI']} --store {store.folder} list", flush=True)
+              f"  {os.environ['SELFHEAL_CLI']} list --store {store.folder}", flush=True)
         if arguments.ask:
             questions = server.workload()
             for asked, answer in zip(questions, question.put(questions)):

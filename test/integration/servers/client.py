@@ -8,6 +8,8 @@ from dataclasses import dataclass
 class Dropped(Exception):
     """The server closed the connection without an answer: what a crash looks like from outside."""
 
+    received = b""  # of an answer that broke off
+
 
 @dataclass(frozen=True)
 class Request:
@@ -48,7 +50,9 @@ def fetch(port, request, timeout=20.0):
         return Answer(response.status, headers, body)
     except (http.client.RemoteDisconnected, http.client.IncompleteRead, ConnectionResetError,
             BrokenPipeError) as problem:
-        raise Dropped(f"{request}: {problem}") from problem
+        dropped = Dropped(f"{request}: {problem}")
+        dropped.received = getattr(problem, "partial", b"")
+        raise dropped from problem
     finally:
         connection.close()
 

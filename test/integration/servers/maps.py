@@ -1,6 +1,7 @@
 """What /proc tells about a process."""
 
 import os
+from dataclasses import dataclass
 
 
 def children(pid):
@@ -51,3 +52,20 @@ def writable_and_executable(pid):
 
 def maps_library(pid, name="libselfheal.so"):
     return any(os.path.basename(path).startswith(name) for _, path in mappings(pid))
+
+
+@dataclass(frozen=True)
+class Resources:
+    descriptors: int
+    threads: int
+    memory: int  # resident and private, in KiB
+
+    def same_handles(self, other):
+        return (self.descriptors, self.threads) == (other.descriptors, other.threads)
+
+
+def resources(pid):
+    """What a process holds."""
+    with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as f:
+        facts = dict(line.split(":", 1) for line in f)
+    return Resources(len(os.listdir(f"/proc/{pid}/fd")), int(facts["Threads"]), int(facts["RssAnon"].split()[0]))

@@ -7,14 +7,14 @@ taken back: the namespace ends with its last process. Needs root.
 import os
 import shlex
 
-runtime_names = ("LD_PRELOAD", "SELFHEAL_STORE", "SELFHEAL_OPTIONS", "SELFHEAL_STDERR")
+runtime_names = ("LD_PRELOAD", "SELFHEAL_STORE", "SELFHEAL_OPTIONS", "SELFHEAL_STDERR", "LD_LIBRARY_PATH")
 
 
 def namespace(command, environment, binds=(), folders=()):
     """Arguments and environment that run `command` with `binds`, pairs (own file, the system's path), and with
     an empty folder in the place of each of `folders`, which `NAME/SUB` makes a sub-folder of.
 
-    What concerns the runtime is given to the program alone, not to the shell and mount before it.
+    What concerns the runtime, and where libraries are found, is given to the program alone, not to the shell and mount before it.
     """
     steps = ["set -e"]
     for folder in folders:

@@ -1,0 +1,134 @@
+"""Every fault of modules/faults.c in every server that takes modules.
+
+First run: it ends a process, as without us, and is recorded. Second run: it is healed (or ends the process
+again, where docs/faults.md says `stop`), good requests of the same function and the whole workload are
+answered as ever, by the same processes, and descriptors, threads and memory are what they were.
+"""
+
+import signal
+from dataclasses import dataclass
+
+from servers import case, maps, process
+from stock import carriers
+from stock.question import put
+
+
+@dataclass(frozen=True)
+class Fault:
+    name: str
+    kind: str  # as `selfheal list` has it
+    signal: int
+    second: tuple = ("refused",)  # what the second run may answer
+    booked: bool = False  # a bad request is finished, too, and so books its job
+
+
+faults = [
+    Fault("null", "null-access", signal.SIGSEGV),
+    Fault("wild-write", "wild-access", signal.SIGSEGV),
+    Fault("divide", "divide", signal.SIGFPE),
+    Fault("ud2", "illegal-instruction", signal.SIGILL),
+    Fault("corrupted-list", "wild-access", signal.SIGSEGV),
+    # Healed in the function that qsort calls; whether the sorting then comes out right is left open.
+    Fault("callback", "divide", signal.SIGFPE, ("refused", "done"), booked=True),
+    Fault("mutex-held", "null-access", signal.SIGSEGV),
+    # What was sent is sent: the answer breaks off.
+    Fault("half-answer", "null-access", signal.SIGSEGV, ("refused", "half")),
+    Fault("leaves-things", "null-access", signal.SIGSEGV),
+]
+rounds = 12
+memory_may_grow = 4096  # KiB; less than half of what `rounds` leaves-things would leave
+
+
+def named(*names):
+    return [fault for fault in faults if fault.name in names]
+
+
+class Faults(case.Case):
+    def first_run(self, carrier, store, faults):
+        carrier.server.start(store.environment())
+        try:
+            for fault in faults:
+                with self.subTest(fault=fault.name, run=1):
+                    if not carrier.server.running():
+                        carrier.server.start(store.environment())
+                    self.assertEqual(carrier.ask(fault.name, "good"), "done")
+                    self.assertIn(carrier.ask(fault.name, "bad"), ("dropped", "half"), "it was answered")
+                    if not carrier.crashes_apart:
+                        self.assertEqual(carrier.server.wait(), -fault.signal)
+        finally:
+            carrier.server.stop()
+        found = sorted((region["fault"]["kind"], region["fault"]["signal"]) for region in store.regions())
+        self.assertEqual(found, sorted((fault.kind, int(fault.signal)) for fault in faults), store.cli("list"))
+
+    def round(self, carrier, faults, count):
+        """`count` bad requests of each fault, each followed by a good one; returns the jobs booked."""
+        jobs = 0
+        for fault in faults:
+            for _ in range(count):
+                answer = carrier.ask(fault.name, "bad")
+                self.assertIn(answer, carrier.healed or fault.second, f"{fault.name}\n{carrier.server.everything_said()[-3000:]}")
+                self.assertEqual(carrier.ask(fault.name, "good"), "done", f"after {fault.name}")
+                jobs += 2 if fault.booked else 1
+        return jobs
+
+    def second_run(self, carrier, store, faults, reference, warm, count):
+        server = carrier.server
+        server.start(store.environment("heals_per_minute=1000000"))
+        try:
+            put(server.workload(), reference)
+            jobs = self.round(carrier, faults, warm)  # whatever is made once is made now
+            server.settled()
+            before = {pid: maps.resources(pid) for pid in server.processes()}
+            jobs += self.round(carrier, faults, count)
+            put(server.workload(), reference)
+            server.settled()
+            self.assertEqual(server.processes(), list(before), "processes were lost")
+            for pid, was in before.items():
+                process.wait_for(lambda p=pid, w=was: maps.resources(p).same_handles(w),
+                                 f"{maps.resources(pid)} of process {pid} are {was} again (connections may linger)", 10)
+                self.assertLess(maps.resources(pid).memory, was.memory + memory_may_grow, f"KiB of process {pid}")
+            if carrier.kept_ledger:
+                self.assertEqual(carrier.ledger(), jobs, "jobs booked: only those of requests that were finished")
+        finally:
+            server.stop()
+        healed = {region["id"]: region["heals"] for region in store.regions()}
+        self.assertEqual(len(healed), len(faults), store.cli("list"))
+        self.assertGreaterEqual(min(healed.values()), warm + count)
+
+    def check(self, first, second, faults=tuple(faults), warm=2, count=rounds):
+        store = self.store()
+        second.server.start()
+        reference = put(second.server.workload())
+        second.server.stop()
+        self.first_run(first, store, faults)
+        self.second_run(second, store, faults, reference, warm, count)
+
+    def test_apache(self):
+        """As many children in the first run as are to die: httpd replaces them once a second."""
+        self.check(carriers.OnApache(self.folder + "/first", children=len(faults) + 2, threads=2),
+                   carriers.OnApache(self.folder, children=1))
+
+    def test_nginx(self):
+        self.check(carriers.OnNginx(self.folder + "/first"), carriers.OnNginx(self.folder))
+
+    def test_named(self):
+        carrier = carriers.OnNamed(self.folder)
+        self.check(carrier, carrier)
+
+    def check_sshd(self, kind, faults):
+        """Every login has processes of its own; what must not change are the listener's."""
+        carrier = kind(self.folder, [fault.name for fault in faults])
+        self.check(carrier, carrier, faults, 1, 1)
+
+    def test_sshd_password(self):
+        self.check_sshd(carriers.OnSshd, faults)
+
+    def test_sshd_keyboard(self):
+        self.check_sshd(carriers.OnSshdKeyboard, named("null", "divide", "mutex-held"))
+
+    def test_sshd_names(self):
+        self.check_sshd(carriers.OnSshdNames, named("null", "wild-write", "leaves-things"))
+
+
+if __name__ == "__main__":
+    case.main()
