@@ -36,7 +36,7 @@ faults = [
     Fault("leaves-things", "null-access", signal.SIGSEGV),
 ]
 rounds = 12
-memory_may_grow = 4096  # KiB; less than half of what `rounds` leaves-things would leave
+memory_may_grow = 8192  # KiB: less than `rounds` leaves-things would leave, more than the undo logs of all threads
 
 
 def named(*names):
