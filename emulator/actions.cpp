@@ -16,6 +16,8 @@ namespace {
 
 using MayCall = bool (*)(long);
 constinit MayCall may_call_hook = nullptr;
+using DiesOfAbort = bool (*)();
+constinit DiesOfAbort dies_of_abort_hook = nullptr;
 
 bool succeeds(long number, u64 a, u64 b = 0, u64 c = 0, u64 d = 0) {
   return may_call(number) && !syscall_failed(raw_syscall(number, a, b, c, d));
@@ -51,6 +53,14 @@ void set_may_call(bool (*hook)(long number)) {
 
 bool may_call(long number) {
   return may_call_hook == nullptr || may_call_hook(number);
+}
+
+void set_dies_of_abort(bool (*hook)()) {
+  dies_of_abort_hook = hook;
+}
+
+bool dies_of_abort() {
+  return dies_of_abort_hook == nullptr || dies_of_abort_hook();
 }
 
 bool AddressSet::add(u64 address) {

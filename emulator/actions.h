@@ -97,6 +97,11 @@ extern constinit NativeFunctions native_functions;
 void set_may_call(bool (*may_call)(long number));
 bool may_call(long number);
 
+// Does the process end when SIGABRT is raised: is its action the default one, and is it not
+// blocked? Default: yes.
+void set_dies_of_abort(bool (*dies)());
+bool dies_of_abort();
+
 class AddressSet {
  public:
   AddressSet() {

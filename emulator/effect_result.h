@@ -12,6 +12,7 @@ enum class EffectResult : u8 {
   unsupported,  // nothing has happened; go native at this instruction. What it was: model_name() or
                 // syscall_name()
   log_full,     // nothing has happened; the undo log cannot take it
+  fault,        // nothing has happened, but it would be the end of the process: thread.fault tells
   interrupted,  // nothing has happened; a signal has to be delivered first
 };
 

@@ -232,6 +232,8 @@ const Op* do_system_call(Thread& t, const Op& op) {
       return stop_here(t, Stop::log_full);
     case EffectResult::interrupted:
       return stop_here(t, Stop::signal);
+    case EffectResult::fault:
+      return stop_here(t, Stop::fault);
     default:
       return stop_here(t, Stop::unsupported, "a system call that must be made natively");
   }
@@ -244,6 +246,8 @@ const Op* do_model(Thread& t, const Op& op) {
       return return_to_caller(t, op, 0);
     case EffectResult::interpret:
       return &op + 1;
+    case EffectResult::fault:
+      return stop_here(t, Stop::fault);
     case EffectResult::log_full:
       return stop_here(t, Stop::log_full);
     case EffectResult::interrupted:

@@ -1,5 +1,7 @@
 #include "emulator/models.h"
 
+#include <initializer_list>
+
 #include "emulator/copy_bytes.h"
 #include "emulator/models_internal.h"
 
@@ -28,7 +30,7 @@ struct Entry {
 };
 
 // Open addressing, at most a third full: an entry that is no model costs one probe, mostly.
-constexpr u64 slots = 512;
+constexpr u64 slots = 1024;
 static_assert(row_count * 3 <= slots);
 constinit Entry table[slots]{};
 
@@ -56,9 +58,26 @@ void insert(u64 address, const Row& row) {
   table[i] = {address, &row};
 }
 
+bool same_text(const char* a, const char* b) {
+  while (*a != '\0' && *a == *b) {
+    ++a;
+    ++b;
+  }
+  return *a == *b;
+}
+
+// libc calls its own definition, the program the one that stands in front of it.
+void insert_behind(const char* name, u64 address) {
+  for (const Row& row : rows) {
+    if (address != 0 && same_text(row.name, name)) {
+      insert(address, row);
+    }
+  }
+}
+
 // A program's own operator new may hand out memory that is not malloc's.
 bool is_cxx_operator(const Row& row) {
-  return row.name[0] == '_' && row.name[1] == 'Z';
+  return row.name[0] == '_' && row.name[1] == 'Z' && (row.name[2] == 'n' || row.name[2] == 'd');
 }
 
 struct Wanted {
@@ -107,6 +126,10 @@ void resolve_models(const Resolver& resolver) {
     if (address != 0 && (!is_cxx_operator(row) || resolver.same_module(heap, address))) {
       insert(address, row);
     }
+  }
+  for (const char* name :
+       {"abort", "__assert_fail", "__assert_perror_fail", "__assert", "__stack_chk_fail"}) {
+    insert_behind(name, resolver.find_behind != nullptr ? resolver.find_behind(name) : 0);
   }
 }
 

@@ -27,6 +27,8 @@ using Model = EffectResult (*)(Thread&);
 struct Resolver {
   // As a call from the application would bind (dlsym(RTLD_DEFAULT), IFUNCs resolved); 0: none.
   u64 (*find)(const char* name);
+  // The definition behind our own, where we stand in front of that function; 0: none.
+  u64 (*find_behind)(const char* name);
   // Are both in the same module? Tells an allocator's `operator new` from the application's own.
   bool (*same_module)(u64 a, u64 b);
 };

@@ -51,6 +51,9 @@ bool accessible(Thread& thread, u64 address, u64 size);
 // Keeps the old bytes of a result the native function will store. False: bad pointer, or full log.
 bool keep_result(Thread& thread, u64 address, u64 size);
 
+// What is about to happen at `site` would end the process by SIGABRT.
+EffectResult foresee(Thread& thread, FaultKind kind, u64 site);
+
 // How large memory held back for commit may grow before the region gives up its protection.
 inline constexpr u64 max_held_bytes = u64{256} << 20;
 

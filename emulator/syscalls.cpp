@@ -1,6 +1,7 @@
 #include "emulator/syscalls.h"
 
 #include "emulator/copy_bytes.h"
+#include "emulator/models_internal.h"
 #include "emulator/syscalls_internal.h"
 
 namespace selfheal::emulator {
@@ -114,6 +115,10 @@ EffectResult Call::irrevocable() {
 }
 
 // run_syscall() has asked for room.
+EffectResult Call::foresee_abort() {
+  return foresee(thread_, FaultKind::abort, thread_.guest.rip);
+}
+
 EffectResult Call::created() {
   if (!failed()) {
     static_cast<void>(log().action(Action::close_fd, static_cast<u64>(result_)));

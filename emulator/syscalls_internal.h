@@ -70,6 +70,8 @@ class Call {
   long result() const { return result_; }
 
   EffectResult done() const { return EffectResult::done; }
+  // Not performed: the process would end of it by SIGABRT.
+  EffectResult foresee_abort();
   // Performed; counted when it succeeded.
   EffectResult irrevocable();
   // Performed; its result is a descriptor.
@@ -115,6 +117,9 @@ EffectResult handle_sysv_control(Call& call);
 EffectResult handle_sigaction(Call& call);
 EffectResult handle_sigprocmask(Call& call);
 EffectResult handle_sigaltstack(Call& call);
+EffectResult handle_kill(Call& call);
+EffectResult handle_tkill(Call& call);
+EffectResult handle_tgkill(Call& call);
 EffectResult handle_umask(Call& call);
 EffectResult handle_prctl(Call& call);
 EffectResult handle_arch_prctl(Call& call);

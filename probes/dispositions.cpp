@@ -86,6 +86,11 @@ bool application_handles(int signal) {
   return disposition(signal).has_handler();
 }
 
+bool has_default_action(int signal) {
+  const Disposition d = disposition(signal);
+  return !d.has_handler() && !d.is_ignored();
+}
+
 Disposition exchange_disposition(int signal, const Disposition& wanted) {
   Entry& entry = entry_of(signal);
   const u64 mine = claim(entry);

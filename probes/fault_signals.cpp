@@ -148,7 +148,8 @@ Decision on_sent_signal(SignalContext& signal, Disposition& disposition) {
     return Decision::resume;
   }
   this_thread().deferred &= ~signal_bit(signal.signal);
-  if (hooks().thread_signal != nullptr &&
+  // The process's own abort cannot wait for a better moment.
+  if (!own && hooks().thread_signal != nullptr &&
       hooks().thread_signal({signal.signal, address_of_function(selfheal_signal_entry),
                              Frame::of(signal), true, true}) == nullptr) {
     return Decision::resume;

@@ -136,6 +136,9 @@ u64 progress_count();
 // Does the application have a handler of its own for this signal?
 bool application_handles(int signal);
 
+// Is its action the default one, for all that the application has asked for?
+bool has_default_action(int signal);
+
 // True in a vfork child, which shares its parent's memory: do not record, do not roll back.
 bool in_vfork_child();
 

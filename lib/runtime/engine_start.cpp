@@ -17,6 +17,7 @@
 #include "lib/runtime/signals.h"
 #include "lib/runtime/wait_limit.h"
 #include "probes/asynchronous.h"
+#include "probes/hooks.h"
 #include "probes/sandbox.h"
 
 extern "C" __attribute__((visibility("hidden"))) const char selfheal_interpreted_begin[];
@@ -78,6 +79,16 @@ u64 find_function(const char* name) {
   return found;
 }
 
+u64 find_behind(const char* name) {
+  return address_of(dlsym(RTLD_NEXT, name));
+}
+
+bool dies_of_abort() {
+  constexpr u64 abort_bit = u64{1} << (SIGABRT - 1);
+  return probes::has_default_action(SIGABRT) && probes::allowed(probes::Call::rt_sigprocmask) &&
+         (probes::current_mask() & abort_bit) == 0;
+}
+
 // For compensations: a call that the guest did not make itself must not get the process killed.
 bool may_call(long number) {
   using probes::Call;
@@ -97,6 +108,10 @@ bool may_call(long number) {
       return probes::allowed(Call::rt_sigprocmask);
     case SYS_rt_sigaction:
       return probes::allowed(Call::rt_sigaction);
+    case SYS_getpid:
+      return probes::allowed(Call::getpid);
+    case SYS_gettid:
+      return probes::allowed(Call::gettid);
     case SYS_sigaltstack:
       return probes::allowed(Call::sigaltstack);
     default:
@@ -168,7 +183,8 @@ bool start_engine() {
     return false;
   }
   emulator::set_may_call(&may_call);
-  emulator::resolve_models({&find_function, &same_module});
+  emulator::set_dies_of_abort(&dies_of_abort);
+  emulator::resolve_models({&find_function, &find_behind, &same_module});
   if (probes::allowed(probes::Call::rt_sigaction)) {
     probes::wrap_handlers();
   }

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "lib/recover/abort_story.h"
 #include "lib/runtime/breaker.h"
 #include "lib/runtime/events.h"
 #include "lib/runtime/heal_record.h"
@@ -52,9 +53,22 @@ int signal_of(const Fault& fault) {
       return SIGFPE;
     case FaultKind::illegal_instruction:
       return SIGILL;
+    case FaultKind::abort:
+    case FaultKind::assertion:
+    case FaultKind::terminate:
+    case FaultKind::fortify:
+    case FaultKind::smashed_stack:
+    case FaultKind::heap_corruption:
+    case FaultKind::bad_free:
+      return SIGABRT;
     default:
       return 0;
   }
+}
+
+// The guest stands at the entry of abort() or the like: what counts is who called it.
+u64 site_of(const Thread& thread) {
+  return recover::is_abort(thread.fault.kind) ? thread.fault.registers.rip : thread.guest.rip;
 }
 
 // Nothing was ever wrong with this region, and the application deals with such signals itself: for
@@ -89,7 +103,7 @@ bool may_heal(const Thread& thread, const Region& region) {
   }
   const u64 address = thread.fault.kind == FaultKind::wild_access ? thread.fault.address : 0;
   const store::BudgetUse use = store::budget_spend(
-      runtime.store.journal, region.catalog_id ^ thread.guest.rip, address, realtime_ns());
+      runtime.store.journal, region.catalog_id ^ site_of(thread), address, realtime_ns());
   return judge(use, runtime.options.heals_per_minute) == BreakerVerdict::allow;
 }
 
@@ -102,7 +116,7 @@ void return_to_caller(Thread& thread, u64 value) {
   thread.guest.rflags &= ~direction_flag;
 }
 
-void describe(const Thread& thread, const Region& region, HealRecord& record) {
+void describe(const Thread& thread, const Region& region, u64 site, HealRecord& record) {
   forget_modules();
   record.time_ns = realtime_ns();
   record.pid = static_cast<u32>(getpid());
@@ -111,7 +125,7 @@ void describe(const Thread& thread, const Region& region, HealRecord& record) {
   record.modules[0] = region.module;
   record.module_count = 1;
   record.region = region.function;
-  record.site = refer(record, thread.guest.rip);
+  record.site = refer(record, site);
   record.return_address = refer(record, thread.return_address);
   record.irrevocable = thread.log.irrevocable();
   for (unsigned i = 0; i < std::size(record.irrevocable_calls); ++i) {
@@ -136,7 +150,7 @@ bool heal(Thread& thread, const Region& region, const Outcome& outcome) {
   }
   const u64 site = thread.guest.rip;
   HealRecord record{};
-  describe(thread, region, record);
+  describe(thread, region, site_of(thread), record);
   if (!may_heal(thread, region)) {
     record.outcome = HealOutcome::left_to_die;
     runtime.left_to_die.fetch_add(1);
@@ -171,7 +185,7 @@ void note_unprotected(Thread& thread, Region& region) {
   }
   region.unprotected_noted = true;
   HealRecord record{};
-  describe(thread, region, record);
+  describe(thread, region, thread.guest.rip, record);
   record.outcome = HealOutcome::unprotected;
   record.fault = {};
   write_down(record);

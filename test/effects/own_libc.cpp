@@ -23,7 +23,7 @@ bool same_module(u64 a, u64 b) {
 
 void use_own_libc() {
   static std::once_flag once;
-  std::call_once(once, [] { resolve_models({find, same_module}); });
+  std::call_once(once, [] { resolve_models({find, nullptr, same_module}); });
 }
 
 }  // namespace selfheal::emulator::test

@@ -124,9 +124,9 @@ int do_wild_free(const char* text) {
 
 int do_heap(const char* text) {
   ++served;
-  char* first = malloc(24);
+  char* first = malloc(1048); /* more than thread caches keep, and all of its chunk */
   kept = malloc(2000);
-  fill(first, 24 + strlen(text)); /* over the size of the second */
+  fill(first, 1048 + strlen(text)); /* over the size of the second */
   free(kept);
   free(first);
   return 1;
