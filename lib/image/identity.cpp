@@ -91,6 +91,12 @@ bool is_system_library(const Module& module) {
   return false;
 }
 
+bool is_allocator(const Module& module) {
+  Symbol symbol{};
+  const bool program = module.name[0] == '\0';
+  return !program && find_symbol(module, "malloc", symbol) && find_symbol(module, "free", symbol);
+}
+
 const char* base_name(const Module& module) {
   // AT_EXECFN lies behind the environment, where setproctitle tricks do not reach.
   const char* name = module.name;

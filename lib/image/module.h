@@ -71,6 +71,10 @@ const char* base_name(const Module& module);
 // module holds known functions) and DT_SONAME, never by file name.
 bool is_system_library(const Module& module);
 
+// jemalloc, tcmalloc and their kin: a library that stands in for libc's heap. It is as little to
+// blame for what it is called with as libc is. Signal-safe.
+bool is_allocator(const Module& module);
+
 // True for the module this code itself is linked into (libselfheal.so, or a test program).
 bool is_own_module(const Module& module);
 

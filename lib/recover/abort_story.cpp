@@ -28,10 +28,6 @@ constexpr Known functions[] = {
     {"__cxa_deleted_virtual", FaultKind::terminate},
 };
 
-// What allocators are entered by, to give memory back.
-constexpr std::string_view releases[] = {"free",   "cfree",  "realloc", "reallocarray",
-                                         "_ZdlPv", "_ZdaPv", "_ZdlPvm", "_ZdaPvm"};
-
 // libc's last words (malloc/malloc.c, debug/fortify_fail.c, stdio-common/vfprintf-internal.c in
 // glibc 2.36), the first that is contained. What is damaged beyond the chunk to be freed is a
 // damaged heap; a chunk that is none, or was freed before, is a bad free.
@@ -76,6 +72,8 @@ class Telling {
     if (after_abort && clues_.libc_message != nullptr && same_module(address, abort_at_)) {
       story_.kind = kind_of_message(clues_.libc_message);
       from_libc_ = true;
+    } else if (after_abort && clues_.in_allocator != nullptr && clues_.in_allocator(address)) {
+      story_.kind = FaultKind::heap_corruption;  // it says what it found in words of its own
     }
     if (name == nullptr) {
       return;
@@ -109,12 +107,6 @@ class Telling {
       if (called == known.text) {
         story_.kind = known.kind;
         runtime_ = address;
-      }
-    }
-    // An allocator that is not libc's speaks in its own way.
-    for (const std::string_view release : releases) {
-      if (called == release && story_.certain) {
-        story_.kind = FaultKind::bad_free;
       }
     }
   }

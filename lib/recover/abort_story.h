@@ -26,6 +26,8 @@ struct AbortClues {
   const char* (*function_name)(u64 address);
   // Mangled type of the exception being handled, by the C++ runtime that holds `address`; or null.
   const char* (*exception_type)(u64 address);
+  // Is it code of a heap that is not libc's?
+  bool (*in_allocator)(u64 address);
   const char* libc_message;  // __abort_msg: what libc printed before it aborted; or null
   const char* assertion;     // the failing assertion, where libc has not got to say it; or null
 };

@@ -150,12 +150,14 @@ class Diagnosis {
 
   // The call that led to the abort; or the system call itself, which the signal came right after.
   u64 abort_site(unsigned i) const {
-    constexpr u64 system_call_length = 2;
     const u64 rip = frames_[i].registers.rip;
-    if (i == 0) {
-      return rip - system_call_length;
+    if (!frames_[i].exact) {
+      return rip - call_length(rip);
     }
-    return frames_[i].exact ? rip : rip - call_length(rip);
+    u8 before[2];
+    const bool made_it = image_.read_code(image_.context, rip - 2, before, 2) == 2 &&
+                         before[0] == 0x0f && before[1] == 0x05;
+    return made_it ? rip - 2 : rip;
   }
 
   void move_site(const Frame& frame, u64 address) {

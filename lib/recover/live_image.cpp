@@ -1,17 +1,7 @@
-#include "lib/image/symbols.h"
 #include "lib/recover/image_view.h"
 
 namespace selfheal::recover {
 namespace {
-
-// jemalloc, tcmalloc and their kin: libraries that stand in for libc's heap are as little to blame
-// for what they are called with as libc is.
-bool is_allocator(const image::Module& module) {
-  image::Symbol symbol{};
-  const bool program = module.name[0] == '\0';
-  return !program && image::find_symbol(module, "malloc", symbol) &&
-         image::find_symbol(module, "free", symbol);
-}
 
 constexpr ImageView view = {
     nullptr,
@@ -23,7 +13,7 @@ constexpr ImageView view = {
       return image::find_function(module, address, function);
     },
     [](void*, const image::Module& module) {
-      return image::is_system_library(module) || is_allocator(module);
+      return image::is_system_library(module) || image::is_allocator(module);
     },
     [](void*, u64 address, u8* out, u64 size) { return image::read_original(address, out, size); },
     [](void*, const image::Module& module, const image::Function& function) {

@@ -21,7 +21,6 @@ class FaultReport {
 
   void write(const Outlook& outlook) {
     write_headline();
-    write_message();
     write_site();
     write_instruction();
     write_detail(record_, modules_, symbols_, out_);
@@ -57,22 +56,6 @@ class FaultReport {
       line_ << " (" << signal_name(record_.fault.signal) << ')';
     }
     out_.line(line_);
-  }
-
-  void write_message() {
-    char message[sizeof record_.detail.message];
-    u64 size = 0;
-    for (; size + 1 < sizeof message && record_.detail.message[size] != '\0'; ++size) {
-      const char c = record_.detail.message[size];
-      message[size] =
-          c < ' ' || c > '~' ? '?' : c;  // the program's own words: no terminal obeys them
-    }
-    message[size] = '\0';
-    if (size != 0) {
-      label(line_, "message");
-      line_ << message;
-      out_.line(line_);
-    }
   }
 
   void write_site() {

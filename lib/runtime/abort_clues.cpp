@@ -31,6 +31,12 @@ struct TypeInfo {
   const char* name;
 };
 
+bool in_allocator(u64 address) {
+  image::Module module;
+  return image::find_module(address, module) && !image::is_system_library(module) &&
+         image::is_allocator(module);
+}
+
 struct Question {
   const TypeInfo* (*current_exception_type)();
   const char* name;
@@ -63,7 +69,7 @@ void find_libc_message() {
 
 recover::AbortClues abort_clues() {
   const AbortMessage* said = libc_message != nullptr ? *libc_message : nullptr;
-  return {&exported_name, &exception_type, said != nullptr ? said->text : nullptr,
+  return {&exported_name, &exception_type, &in_allocator, said != nullptr ? said->text : nullptr,
           probes::abort_text()};
 }
 

@@ -64,10 +64,37 @@ void walk(void* argument) {
       recover::unwind(registers, stack_bounds(registers.gpr[rsp]), diagnosis.frames);
 }
 
+// The heap was found damaged by what the engine calls natively, on its own stack: by a malloc for
+// the guest, or by the frees that a commit makes up for. To blame is the guest; a committing
+// region is as a whole.
+const Registers* guest_that_aborted(const Fault& fault) {
+  const emulator::Thread& thread = emulator::this_thread;
+  const bool on_engine_stack = fault.registers.gpr[rsp] - thread.memory < thread.memory_size;
+  if (!recover::is_abort(fault.kind) || !on_engine_stack) {
+    return nullptr;
+  }
+  switch (thread.state) {
+    case emulator::ThreadState::native:
+      return &thread.guest;
+    case emulator::ThreadState::busy:
+      return &thread.checkpoint;
+    default:
+      return nullptr;
+  }
+}
+
 void tell(void* argument) {
   Diagnosis& diagnosis = *static_cast<Diagnosis*>(argument);
   diagnosis.story = recover::tell_abort(std::span(diagnosis.frames).first(diagnosis.frame_count),
                                         recover::live_image(), abort_clues());
+}
+
+// A corrupt stack costs the walk.
+void walk_from(Diagnosis& diagnosis) {
+  diagnosis.frames[0] = {diagnosis.fault.registers, 0xffff, true};
+  if (!probes::guarded(&walk, &diagnosis)) {
+    diagnosis.frame_count = 1;
+  }
 }
 
 void judge(void* argument) {
@@ -88,16 +115,17 @@ u8 remedies_in_force(const Diagnosis& diagnosis) {
   return index < 0 ? 0 : region_at(static_cast<u64>(index)).remedies;
 }
 
-// A corrupt stack costs the walk, a corrupt image the judgement; what is left is still recorded.
+// A corrupt image costs the judgement; what is left is still recorded.
 void diagnose(Diagnosis& diagnosis, const Fault& fault) {
   diagnosis.fault = in_original_code(seen_by_engine(fault));
-  diagnosis.frames[0] = {diagnosis.fault.registers, 0xffff, true};
-  if (!probes::guarded(&walk, &diagnosis)) {
-    diagnosis.frame_count = 1;
-  }
+  walk_from(diagnosis);
   diagnosis.story = {diagnosis.fault.kind, false, {}};
   if (diagnosis.fault.kind == FaultKind::abort && probes::guarded(&tell, &diagnosis)) {
     diagnosis.fault.kind = diagnosis.story.kind;
+    if (const Registers* guest = guest_that_aborted(diagnosis.fault); guest != nullptr) {
+      diagnosis.fault.registers = *guest;
+      walk_from(diagnosis);
+    }
   }
   search_stack(diagnosis.fault, diagnosis.frames, diagnosis.frame_count, diagnosis.stack);
   diagnosis.record = {};

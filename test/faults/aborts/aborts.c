@@ -122,6 +122,14 @@ int do_wild_free(const char* text) {
   return 1;
 }
 
+int do_foreign_free(const char* text) {
+  static char none_of_yours[4096];
+  ++served;
+  kept = strlen(text) != 0 ? none_of_yours + 2048 : malloc(40);
+  free(kept);
+  return 1;
+}
+
 int do_heap(const char* text) {
   ++served;
   char* first = malloc(1048); /* more than thread caches keep, and all of its chunk */

@@ -14,12 +14,13 @@ int do_assert(const char* text);
 int do_assert_perror(const char* text);
 int do_raise(const char* text);
 int do_kill(const char* text);
-int do_die(const char* text);     /* through two functions that never return */
+int do_die(const char* text);      /* through two functions that never return */
 int do_overflow(const char* text); /* memcpy, checked */
 int do_print(const char* text);    /* sprintf, checked */
 int do_smash(const char* text);
 int do_double_free(const char* text);
 int do_wild_free(const char* text);
+int do_foreign_free(const char* text); /* of what no allocator gave out */
 int do_heap(const char* text);
 int do_jump(const char* text); /* longjmp, checked */
 

@@ -1,9 +1,9 @@
+#include "aborts.h"
+
 #include <cstring>
 #include <stdexcept>
 #include <string>
 #include <thread>
-
-#include "aborts.h"
 
 namespace shop {
 struct Trouble : std::runtime_error {

@@ -5,17 +5,22 @@
      --handler   SIGABRT has a handler that jumps out
      --returns   SIGABRT has a handler that returns
      --ignore    SIGABRT is ignored
+     --block     SIGABRT is blocked
+     --sandbox=NUMBER  that system call kills from now on
      --pause     says "ready" and waits to be killed, after the requests */
+#include "aborts.h"
+
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
-
-#include "aborts.h"
 
 struct service {
   const char* name;
@@ -35,6 +40,7 @@ static const struct service services[] = {
     {"smash", do_smash},
     {"double_free", do_double_free},
     {"wild_free", do_wild_free},
+    {"foreign_free", do_foreign_free},
     {"heap", do_heap},
     {"jump", do_jump},
     {"throw", do_throw},
@@ -72,6 +78,21 @@ static int serve(const char* request) {
   exit(2);
 }
 
+static void forbid(unsigned number) {
+  struct sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const struct sock_fprog program = {sizeof code / sizeof code[0], code};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+      prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
+    perror("seccomp");
+    exit(2);
+  }
+}
+
 static void* serve_all(void* argument) {
   for (char** volatile request = argument; *request != NULL; ++request) {
     if (sigsetjmp(next_request, 1) != 0) {
@@ -80,7 +101,8 @@ static void* serve_all(void* argument) {
     }
     errno = 0;
     const int result = serve(*request);
-    printf("%s: %s, errno %d (served %d)\n", *request, result > 0 ? "done" : "error", errno, served);
+    printf("%s: %s, errno %d (served %d)\n", *request, result > 0 ? "done" : "error", errno,
+           served);
   }
   return NULL;
 }
@@ -99,6 +121,13 @@ int main(int argc, char** argv) {
       signal(SIGABRT, say_so);
     } else if (strcmp(*argv, "--ignore") == 0) {
       signal(SIGABRT, SIG_IGN);
+    } else if (strcmp(*argv, "--block") == 0) {
+      sigset_t set;
+      sigemptyset(&set);
+      sigaddset(&set, SIGABRT);
+      sigprocmask(SIG_BLOCK, &set, NULL);
+    } else if (strncmp(*argv, "--sandbox=", 10) == 0) {
+      forbid((unsigned)atoi(*argv + 10));
     }
   }
   if (on_thread) {
