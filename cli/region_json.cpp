@@ -69,6 +69,7 @@ Json json_detail(const FaultRecord& record, ModuleFinder& modules) {
           {"used", detail.used},
           {"samples", detail.samples},
           {"cycle", detail.cycle},
+          {"stride", detail.stride},
           {"outermost_call", call(detail.outermost_call)}};
 }
 
