@@ -14,7 +14,7 @@ static char* result;
 // The depth, or -1.
 static __attribute__((noinline)) int depth_of(const char** at) {
   int deepest = 0;
-  for (++*at; **at != ']'; ) {
+  for (++*at; **at != ']';) {
     if (**at != '[') {
       return -1;
     }
@@ -41,8 +41,8 @@ static void parse(void) {
 static void serve(char* request, char* answer) {
   static char* memory = NULL;
   if (memory == NULL) {
-    memory = mmap(NULL, page + stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-                  0);
+    memory =
+        mmap(NULL, page + stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     mprotect(memory, page, PROT_NONE);
   }
   input = request;

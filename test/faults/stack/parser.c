@@ -1,5 +1,5 @@
-// A recursive-descent parser: sums the numbers of nested lists. What it allocates on the way down it
-// frees on its own error path; the answer says how much is still held.
+// A recursive-descent parser: sums the numbers of nested lists. What it allocates on the way down
+// it frees on its own error path; the answer says how much is still held.
 #include "test/faults/stack/server.h"
 
 struct Input {

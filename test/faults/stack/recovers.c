@@ -1,5 +1,5 @@
-// Deals with the end of its stack by itself, as programs with libsigsegv do: a handler on an alternate
-// stack jumps out of the recursion.
+// Deals with the end of its stack by itself, as programs with libsigsegv do: a handler on an
+// alternate stack jumps out of the recursion.
 #include <setjmp.h>
 #include <signal.h>
 

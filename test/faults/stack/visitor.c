@@ -9,8 +9,7 @@ struct Node {
 typedef int (*Visit)(const struct Node* node, void* context);
 
 // Stops at the first visit that fails, and says so.
-static __attribute__((noinline)) int each_child(const struct Node* node, Visit visit,
-                                                void* context) {
+static __attribute__((noipa)) int each_child(const struct Node* node, Visit visit, void* context) {
   for (int i = 0; i < 2; ++i) {
     if (node->child[i] != NULL && visit(node->child[i], context) != 0) {
       return -1;

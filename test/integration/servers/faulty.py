@@ -15,15 +15,15 @@ class FaultyCase(case.Case):
     options = ""  # SELFHEAL_OPTIONS beyond the store's
     timeout = 60
 
-    def start(self, command, options=None, environment=None):
+    def start(self, command, options=None, environment=None, input=None):
         """Runs to the end; stdout and stderr as text."""
         if environment is None:
             environment = self.store().environment(self.options if options is None else options)
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=self.timeout,
-                              errors="replace", check=False)
+                              input=input, errors="replace", check=False)
 
-    def alone(self, command):
-        return self.start(command, environment=runtime.plain_environment())
+    def alone(self, command, input=None):
+        return self.start(command, environment=runtime.plain_environment(), input=input)
 
     def only_region(self):
         """The one region of the store, as `selfheal info --json` prints it."""
