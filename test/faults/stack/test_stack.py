@@ -177,5 +177,64 @@ class Recovers(Stack):
         self.assertEqual(self.store().regions(), [])
 
 
+python_server = """
+import sys
+sys.setrecursionlimit(10**9)
+def nested(depth):
+    result = []
+    for _ in range(depth):
+        result = [result]
+    return result
+for line in sys.stdin:
+    try:
+        print(len(repr(nested(int(line)))), flush=True)
+    except SystemError as error:
+        print(error, flush=True)
+"""
+
+bash_server = """
+down() { if [ "$1" -gt 0 ]; then down $(($1 - 1)); else echo bottom; fi }
+while read -r depth; do down "$depth"; echo "status $?"; done
+"""
+
+
+class RealPrograms(Stack):
+    """Debian's own binaries, stripped."""
+
+    def test_python_with_its_guard_turned_off(self):
+        command = ["/usr/bin/python3", "-c", python_server]
+        requests, answers = ["10", "1000000", "20"], ["22", ".* returned NULL without setting an exception", "42"]
+        self.dies_alone(command, requests, answers)
+        self.assertEqual(self.first_run(command, requests, answers)["remedies"], ["stack-check"])
+        self.second_run(command, requests, answers)
+
+    def test_bash_with_a_function_that_calls_itself(self):
+        command = ["/bin/bash", "-c", bash_server]
+        requests, answers = ["10", "1000000", "20"], ["bottom", "status 0", "status -1", "bottom", "status 0"]
+        alone = self.serve_alone(command, requests)
+        self.assertEqual((alone.returncode, alone.stdout.splitlines()), (segfault, answers[:2]))
+        first = self.serve(command, requests)
+        self.assertEqual((first.returncode, first.stdout.splitlines()), (segfault, answers[:2]))
+        region = self.recorded(command)
+        self.assertEqual(region["remedies"], ["stack-check"])
+        self.assertGreater(region["last_fault"]["detail"]["cycle"], 1)
+        self.second_run(command, requests, answers)
+
+    def test_gawk_says_that_its_own_parser_gave_up(self):
+        """Its handler (libsigsegv) ends it: recorded when it does."""
+        folder = self.folder
+        program = os.path.join(folder, "program.awk")
+        with open(program, "w", encoding="ascii") as file:
+            file.write(f"/{'(' * 100000}a{')' * 100000}/\n")
+        command = ["/usr/bin/gawk", "-f", program]
+        alone, first = self.serve_alone(command, ["a"]), self.serve(command, ["a"])
+        self.assertIn("internal error: segfault", alone.stderr)
+        self.assertEqual((first.returncode, first.stderr), (alone.returncode, alone.stderr))
+        self.assertEqual(self.recorded(command)["remedies"], ["stack-check"])
+        second = self.serve(command, ["a"])
+        self.assertEqual(second.returncode, 1)
+        self.assertIn("Unmatched (", second.stderr)
+
+
 if __name__ == "__main__":
     case.main()
