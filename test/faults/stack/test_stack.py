@@ -203,13 +203,14 @@ class RealPrograms(Stack):
 
     def test_python_with_its_guard_turned_off(self):
         command = ["/usr/bin/python3", "-c", python_server]
-        requests, answers = ["10", "1000000", "20"], ["22", ".* returned NULL without setting an exception", "42"]
+        requests, answers = ["10", "100000", "20"], ["22", ".* returned NULL without setting an exception", "42"]
         self.dies_alone(command, requests, answers)
         self.assertEqual(self.first_run(command, requests, answers)["remedies"], ["stack-check"])
         self.second_run(command, requests, answers)
 
     def test_bash_with_a_function_that_calls_itself(self):
-        command = ["/bin/bash", "-c", bash_server]
+        # Its recursion costs the square of the depth: on a small stack.
+        command = ["/bin/bash", "-c", 'ulimit -s 512; exec /bin/bash -c "$0"', bash_server]
         requests, answers = ["10", "1000000", "20"], ["bottom", "status 0", "status -1", "bottom", "status 0"]
         alone = self.serve_alone(command, requests)
         self.assertEqual((alone.returncode, alone.stdout.splitlines()), (segfault, answers[:2]))
