@@ -5,6 +5,7 @@
 //   si_addr
 //                    is 0 for all of them, and only the operands tell which
 //   #SS  vector 12   a non-canonical address on the stack segment; the kernel makes it SIGBUS
+//   #AC  vector 17   misaligned while the program's alignment check is on: no address either
 //   #DE  vector 0    DIV and IDIV; also INT_MIN / -1
 //
 // (Intel SDM vol. 3, 6.15; arch/x86/kernel/traps.c.)
@@ -16,7 +17,7 @@
 namespace selfheal::recover {
 namespace {
 
-enum : u8 { vector_de = 0, vector_ss = 12, vector_gp = 13, vector_pf = 14 };
+enum : u8 { vector_de = 0, vector_ss = 12, vector_gp = 13, vector_pf = 14, vector_ac = 17 };
 
 constexpr u64 page_fault_write = 1 << 1;
 constexpr u64 page_fault_fetch = 1 << 4;
@@ -139,6 +140,20 @@ void refine_protection(const Instruction& instruction, Fault& fault) {
   }
 }
 
+// #AC carries no address either: the operand that is not aligned to its own size.
+void refine_alignment(const Instruction& instruction, Fault& fault) {
+  for (unsigned i = 0; i < instruction.decoded.operand_count; ++i) {
+    const ZydisDecodedOperand& operand = instruction.operands[i];
+    u64 address = 0;
+    if (effective_address(instruction, operand, fault.registers, address) && operand.size >= 16 &&
+        address % (operand.size / 8) != 0) {
+      fault.address = address;
+      fault.access = access_of(operand);
+      return;
+    }
+  }
+}
+
 void refine_page_fault(Fault& fault) {
   if ((fault.error_code & page_fault_fetch) != 0 || fault.address == fault.registers.rip) {
     fault.kind = FaultKind::exec_violation;
@@ -170,6 +185,8 @@ Fault refine(const Fault& fault, std::span<const u8> bytes) {
     case SIGBUS:
       if (fault.trap == vector_ss && instruction.valid) {
         refine_protection(instruction, refined);
+      } else if (fault.trap == vector_ac && instruction.valid) {
+        refine_alignment(instruction, refined);
       } else if (fault.trap == vector_pf) {
         refined.access = (fault.error_code & page_fault_write) != 0 ? Access::write : Access::read;
       }

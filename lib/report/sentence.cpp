@@ -2,6 +2,7 @@
 
 #include <csignal>
 
+#include "lib/report/illegal.h"
 #include "lib/report/operands.h"
 
 namespace selfheal::report {
@@ -10,6 +11,7 @@ namespace {
 // Page-fault error code, Intel SDM vol. 3, 4.7.
 constexpr u64 page_was_present = 1;
 
+constexpr u8 breakpoint = 3;
 constexpr u8 general_protection = 13;
 constexpr u8 page_fault = 14;
 
@@ -38,10 +40,16 @@ void say_null(const Fault& fault, Text& out) {
   out.decimal(fault.address);
 }
 
+bool canonical(u64 address) {
+  return (static_cast<i64>(address << 16) >> 16) == static_cast<i64>(address);
+}
+
 void say_wild(const Fault& fault, Text& out) {
   out << access_verb(fault.access) << "address 0x";
   out.hex(fault.address);
-  if (fault.trap == general_protection) {
+  if (fault.trap == general_protection && canonical(fault.address)) {
+    out << ", which is not aligned as the instruction needs it";
+  } else if (fault.trap == general_protection) {
     out << ", which no address space has (not canonical)";
   } else if (fault.trap != page_fault) {
     out << ", where it must not";
@@ -63,14 +71,6 @@ void say_divide(const Fault& fault, const u8* bytes, u64 size, Text& out) {
     case Divisor::unknown:
       out << "divided an integer by zero, or with a quotient too large for its register";
       return;
-  }
-}
-
-void say_illegal(const u8* bytes, u64 size, Text& out) {
-  if (size >= 2 && bytes[0] == 0x0f && bytes[1] == 0x0b) {
-    out << "reached ud2, the compiler's mark for code that must never run";
-  } else {
-    out << "executed an instruction this processor does not have";
   }
 }
 
@@ -131,7 +131,7 @@ void say_fault(const Fault& fault, const u8* bytes, u64 size, Text& out) {
       say_divide(fault, bytes, size, out);
       return;
     case FaultKind::illegal_instruction:
-      say_illegal(bytes, size, out);
+      say_illegal(fault, bytes, size, out);
       return;
     case FaultKind::bus:
       say_bus(fault, out);
@@ -145,11 +145,15 @@ void say_fault(const Fault& fault, const u8* bytes, u64 size, Text& out) {
       return;
     case FaultKind::stack_exhaustion:
       out << (fault.trap == 0 ? "was called with too little stack left, at 0x"
-                                : "ran out of stack: it touched the guard area at 0x");
+                              : "ran out of stack: it touched the guard area at 0x");
       out.hex(fault.address);
       return;
     case FaultKind::other_signal:
-      out << "was sent a fatal signal by a process";
+      if (fault.trap == breakpoint && fault.signal == SIGTRAP && fault.code > 0) {
+        out << "reached a breakpoint (int3)";
+      } else {
+        out << "was sent a fatal signal by a process";
+      }
       return;
     case FaultKind::time_out:
       out << "did not end within its budget";

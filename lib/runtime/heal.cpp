@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "lib/recover/abort_story.h"
+#include "lib/recover/diagnose.h"
 #include "lib/runtime/breaker.h"
 #include "lib/runtime/events.h"
 #include "lib/runtime/heal_record.h"
@@ -94,6 +95,18 @@ void note_exhaustion(Fault& fault) {
   }
 }
 
+// What the signal did not say of a fault, the instruction does (refine.cpp). A page fault says all.
+void refine_fault(Thread& thread) {
+  constexpr u8 page_fault = 14;
+  if (thread.fault.signal == 0 || thread.fault.trap == page_fault) {
+    return;
+  }
+  u8 bytes[15];
+  const recover::ImageView& image = recover::live_image();
+  const u64 size = image.read_code(image.context, thread.guest.rip, bytes, sizeof bytes);
+  thread.fault = recover::refine(thread.fault, {bytes, size});
+}
+
 bool may_heal(const Thread& thread, const Region& region) {
   if (!runtime.heals_faults() || region.policy != store::Policy::heal || probes::in_vfork_child()) {
     return false;
@@ -144,6 +157,7 @@ bool heal(Thread& thread, const Region& region, const Outcome& outcome) {
     note_time_out(thread);
   }
   note_exhaustion(thread.fault);
+  refine_fault(thread);
   const u64 begin = begin_of(thread.fault);
   if (is_the_application_s(thread.fault, region)) {
     return false;

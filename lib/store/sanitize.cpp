@@ -89,8 +89,8 @@ bool signal_fits(const Fault& fault) {
     case FaultKind::divide:
     case FaultKind::floating_point:
       return fault.signal == fpe || fault.signal == 0;
-    case FaultKind::illegal_instruction:
-      return fault.signal == ill || fault.signal == trap || fault.signal == 0;
+    case FaultKind::illegal_instruction:  // segv: a privileged one
+      return fault.signal == ill || fault.signal == segv || fault.signal == trap || fault.signal == 0;
     case FaultKind::bus:
       return fault.signal == bus || fault.signal == 0;
     case FaultKind::abort:

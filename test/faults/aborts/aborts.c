@@ -9,8 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-int served;
-
 /* What the compiler must not see through. */
 static volatile size_t eight = 8;
 static char* volatile kept;
@@ -155,3 +153,28 @@ int do_jump(const char* text) {
   }
   return 1;
 }
+
+const struct service services[] = {
+    {"good", do_good},
+    {"abort", do_abort},
+    {"assert", do_assert},
+    {"assert_perror", do_assert_perror},
+    {"raise", do_raise},
+    {"kill", do_kill},
+    {"die", do_die},
+    {"overflow", do_overflow},
+    {"print", do_print},
+    {"smash", do_smash},
+    {"double_free", do_double_free},
+    {"wild_free", do_wild_free},
+    {"foreign_free", do_foreign_free},
+    {"heap", do_heap},
+    {"jump", do_jump},
+    {"throw", do_throw},
+    {"throw_int", do_throw_int},
+    {"noexcept", do_noexcept},
+    {"pure", do_pure},
+    {"thread", do_thread},
+    {"length", do_length},
+    {NULL, NULL},
+};

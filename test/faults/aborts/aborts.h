@@ -1,12 +1,11 @@
-/* The faults of test/faults/aborts, each a request to a small server (server.c). All of them write
-   to `served` first, which a rollback has to take back. */
+/* Every way to end in SIGABRT, each a request to the server. */
 #pragma once
+
+#include "service.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-extern int served;
 
 int do_good(const char* text);
 int do_abort(const char* text);

@@ -8,7 +8,7 @@
      --block     SIGABRT is blocked
      --sandbox=NUMBER  that system call kills from now on
      --pause     says "ready" and waits to be killed, after the requests */
-#include "aborts.h"
+#include "service.h"
 
 #include <errno.h>
 #include <linux/filter.h>
@@ -22,34 +22,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-struct service {
-  const char* name;
-  int (*serve)(const char* text);
-};
-
-static const struct service services[] = {
-    {"good", do_good},
-    {"abort", do_abort},
-    {"assert", do_assert},
-    {"assert_perror", do_assert_perror},
-    {"raise", do_raise},
-    {"kill", do_kill},
-    {"die", do_die},
-    {"overflow", do_overflow},
-    {"print", do_print},
-    {"smash", do_smash},
-    {"double_free", do_double_free},
-    {"wild_free", do_wild_free},
-    {"foreign_free", do_foreign_free},
-    {"heap", do_heap},
-    {"jump", do_jump},
-    {"throw", do_throw},
-    {"throw_int", do_throw_int},
-    {"noexcept", do_noexcept},
-    {"pure", do_pure},
-    {"thread", do_thread},
-    {"length", do_length},
-};
+int served;
 
 static sigjmp_buf next_request;
 
@@ -69,7 +42,7 @@ static void say_so(int signal) {
 static int serve(const char* request) {
   const char* text = strchr(request, '=');
   const size_t length = text != NULL ? (size_t)(text - request) : strlen(request);
-  for (size_t i = 0; i < sizeof services / sizeof services[0]; ++i) {
+  for (size_t i = 0; services[i].name != NULL; ++i) {
     if (strlen(services[i].name) == length && memcmp(services[i].name, request, length) == 0) {
       return services[i].serve(text != NULL ? text + 1 : "");
     }
