@@ -102,6 +102,20 @@ class Parser(Stack):
         self.assertEqual(self.recorded(command)["function"], "value")
         self.second_run(command, requests, parser_answers[:3])
 
+    def test_the_breaker_opens_and_the_process_dies_as_it_would(self):
+        self.first_run(self.command("stack_parser"), parser_requests, parser_answers)
+        self.options = "heals-per-minute=2"
+        requests = ["[1]", nested(1000000), nested(1000000), "[2]", nested(1000000), "[3]"]
+        ended = self.serve(self.command("stack_parser"), requests)
+        answers = ["1, 0 held", "error, 0 held", "error, 0 held", "2, 0 held"]
+        self.assertEqual((ended.returncode, ended.stdout.splitlines()), (segfault, answers))
+
+    def test_a_living_server_learns_it_from_a_child_s_death(self):
+        command = self.command("stack_parser", "--fork")
+        requests = [nested(1000000), "[1]", nested(1000000), "[2]"]
+        answers = ["killed by 11", "1, 0 held", "error, 0 held", "2, 0 held"]
+        self.assertEqual(self.serve(command, requests).stdout.splitlines(), answers)
+
     def test_a_legal_depth_is_not_refused(self):
         """Half of the stack may be used after the fault as before."""
         command = self.command("stack_parser")
@@ -137,6 +151,19 @@ class Callback(Stack):
     def test_on_a_worker(self):
         self.heals(self.command("stack_visitor", "--worker", "131072"), ["10", "20000", "20"], self.answers,
                    "each_child", [2])
+
+
+class ErrorsIgnored(Stack):
+    """A walk that goes on with the next child after each refusal: one heal; no argument is lost on the way."""
+
+    answers = ["all, right", "some, right", "all, right"]
+
+    def test_on_the_first_thread(self):
+        self.heals(self.command("stack_weights"), ["10", "1000000", "20"], self.answers, "weigh", [1])
+
+    def test_on_a_worker(self):
+        self.heals(self.command("stack_weights", "--worker", "131072"), ["10", "20000", "20"], self.answers, "weigh",
+                   [1])
 
 
 class InsideLibc(Stack):
