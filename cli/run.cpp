@@ -4,10 +4,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/event.h"
 #include "cli/help.h"
+#include "cli/http_get.h"
 #include "cli/launch.h"
 #include "cli/library.h"
 #include "cli/program_checks.h"
+#include "cli/sampling.h"
 #include "cli/session.h"
 #include "cli/settings.h"
 #include "cli/store_access.h"
@@ -22,10 +25,22 @@ constexpr const char* examples =
     "  selfheal run --mode observe -- nginx           record only\n"
     "  selfheal run --restart -- redis-server         ... and start it again when it crashes\n"
     "  selfheal run --region 'mod_php.so!php_handler' -- apache2 -DFOREGROUND\n"
+    "  selfheal run --restart --health-http http://localhost:8080/health -- myserver\n"
+    "  selfheal run --restart --health-cmd 'redis-cli ping | grep -q PONG' -- redis-server\n"
+    "  selfheal run --restart --memory-limit 2G -- myserver\n"
     "\n"
-    "Without --restart the program takes this process's place. Exit status: the program's own;\n"
-    "128+n when signal n ended it (with --restart); 125 when selfheal itself fails, 126 when the\n"
+    "Without --restart, health check or memory limit the program takes this process's place. Exit\n"
+    "status: the program's own; 128+n when signal n ended it (unless it took our place); 124 when\n"
+    "it was ended for its health or its memory; 125 when selfheal itself fails, 126 when the\n"
     "program cannot be executed, 127 when it is not found.\n"
+    "\n"
+    "A health check is a command (healthy: status 0) or an HTTP GET (healthy: 200 to 399), with "
+    "the\n"
+    "defaults of Docker's HEALTHCHECK. When it fails too often in a row, or the program with all "
+    "its\n"
+    "descendants uses more memory than its limit, the program is asked what its threads do, that "
+    "is\n"
+    "recorded (`selfheal list`), and it is ended: SIGTERM, then SIGKILL.\n"
     "\n"
     "With --restart: signals are passed on, orphans are reaped (also as PID 1), and what is left "
     "of\n"
@@ -34,11 +49,19 @@ constexpr const char* examples =
 
 struct Request {
   Settings settings;
-  bool restart = false;
-  RestartPolicy policy;
+  Supervision supervision{.restart = {.wanted = false}, .health = {}};
   double first_delay = 0.1;
   double longest_delay = 30;
   double healthy_after = 10;
+  double health_interval = 30;
+  double health_timeout = 30;
+  double health_start_period = 0;
+  double stop_timeout = 5;
+
+  bool stays() const {
+    return supervision.restart.wanted || supervision.health.wanted() ||
+           supervision.memory_limit != 0;
+  }
 };
 
 std::chrono::milliseconds seconds(double value) {
@@ -81,9 +104,36 @@ Result<Launch> prepare(const Session& session, const Request& request) {
   return launch;
 }
 
+// A program in trouble tells of itself what it can; what it cannot is written down here.
+void record_trouble(const std::string& store, const Trouble& trouble,
+                    const std::vector<pid_t>& processes, const Pause& pause) {
+  const std::string waits = waiting_text(processes);
+  const Sampling sampling{find_library().value_or(""), [&] { return faults_recorded(store); }};
+  if (sample_program(sampling, trouble, processes, pause) == 0) {
+    record_event(store, {processes.empty() ? 0 : processes.front(), trouble.kind, 0, trouble.used,
+                         waits.empty() ? trouble.what : waits});
+  }
+}
+
+SupervisorHooks hooks_for(const std::string& store) {
+  SupervisorHooks hooks;
+  hooks.before_restart = [store] { promote_before_run(store); };
+  hooks.trouble = [store](const Trouble& trouble, const std::vector<pid_t>& processes,
+                          const Pause& pause) { record_trouble(store, trouble, processes, pause); };
+  hooks.record = [store](const Event& event) { record_event(store, event); };
+  return hooks;
+}
+
 Outcome run(const Session& session, const Request& request) {
   if (!session.has_separator || session.program.empty()) {
     return fail("say what to run after `--`: selfheal run -- PROGRAM ARGUMENTS", exit_own_failure);
+  }
+  const HealthPolicy& health = request.supervision.health;
+  if (const std::string problem = health.url.empty() ? "" : url_problem(health.url);
+      !problem.empty()) {
+    return fail(fmt::format("--health-http '{}': {}; write http://localhost:PORT/PATH", health.url,
+                            problem),
+                exit_own_failure);
   }
   Result<Launch> launch = prepare(session, request);
   if (!launch) {
@@ -101,11 +151,11 @@ Outcome run(const Session& session, const Request& request) {
                      launch->path, obstacle));
   }
   promote_before_run(place->path);
-  if (!request.restart) {
+  if (!request.stays()) {
     std::fflush(stdout);
     return tl::unexpected(launch_failure(launch->path, execute(*launch)));
   }
-  return supervise(*launch, request.policy, [&] { promote_before_run(place->path); });
+  return supervise(*launch, request.supervision, hooks_for(place->path));
 }
 
 }  // namespace
@@ -116,26 +166,57 @@ void add_run(CLI::App& app, Session& session) {
   command->formatter(
       std::make_shared<HelpFormatter>("Usage: selfheal run [OPTIONS] -- PROGRAM [ARGUMENTS]"));
   command->footer(examples);
-  command->add_flag("--restart", request->restart, "Stay, and start it again when it crashes");
+  RestartPolicy& restart = request->supervision.restart;
+  HealthPolicy& health = request->supervision.health;
+  command->add_flag("--restart", restart.wanted, "Stay, and start it again when it crashes");
   const auto tuning = [&](const char* name, auto& value, const char* type, const char* help) {
-    command->add_option(name, value, help)
+    return command->add_option(name, value, help)
         ->type_name(type)
         ->capture_default_str()
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   };
-  tuning("--max-restarts", request->policy.max_restarts, "N",
+  tuning("--max-restarts", restart.max_restarts, "N",
          "Give up after N restarts in a row; 0: never");
   tuning("--restart-delay", request->first_delay, "SECONDS",
          "Wait before the first restart; doubles with each one in a row");
   tuning("--max-restart-delay", request->longest_delay, "SECONDS", "Longest such wait");
   tuning("--healthy-after", request->healthy_after, "SECONDS",
          "A run this long clears the wait and the count");
+  CLI::Option* by_command = command->add_option("--health-cmd", health.command,
+                                                "Check the program's health by this command");
+  by_command->type_name("COMMAND");
+  command->add_option("--health-http", health.url, "Check its health by getting this http(s) URL")
+      ->type_name("URL")
+      ->excludes(by_command);
+  tuning("--health-interval", request->health_interval, "SECONDS",
+         "From the start, or the end of a check, to the next one")
+      ->check(CLI::PositiveNumber);
+  tuning("--health-timeout", request->health_timeout, "SECONDS", "A check this long has failed")
+      ->check(CLI::PositiveNumber);
+  tuning("--health-retries", health.retries, "N", "End the program after N failures in a row")
+      ->check(CLI::PositiveNumber);
+  tuning("--health-start-period", request->health_start_period, "SECONDS",
+         "Failures before the first success do not count for this long")
+      ->check(CLI::NonNegativeNumber);
+  command
+      ->add_option("--memory-limit", request->supervision.memory_limit,
+                   "End it when it uses more memory, with all its descendants (512M, 2G)")
+      ->type_name("SIZE")
+      ->transform(CLI::AsSizeValue(false));
+  tuning("--stop-timeout", request->stop_timeout, "SECONDS",
+         "From SIGTERM to SIGKILL when it is ended for its health or its memory")
+      ->check(CLI::NonNegativeNumber);
   add_store_option(*command, session);
   add_settings(*command, request->settings);
   command->callback([&session, request] {
-    request->policy.first_delay = seconds(request->first_delay);
-    request->policy.longest_delay = seconds(request->longest_delay);
-    request->policy.healthy_after = seconds(request->healthy_after);
+    Supervision& supervision = request->supervision;
+    supervision.restart.first_delay = seconds(request->first_delay);
+    supervision.restart.longest_delay = seconds(request->longest_delay);
+    supervision.restart.healthy_after = seconds(request->healthy_after);
+    supervision.health.interval = seconds(request->health_interval);
+    supervision.health.timeout = seconds(request->health_timeout);
+    supervision.health.start_period = seconds(request->health_start_period);
+    supervision.stop_timeout = seconds(request->stop_timeout);
     session.action = [&session, request] { return run(session, *request); };
   });
 }

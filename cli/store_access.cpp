@@ -135,6 +135,18 @@ void promote_before_run(const std::string& path) {
   promote(opened);
 }
 
+u64 faults_recorded(const std::string& path) {
+  OpenStore opened;
+  store::Error error;
+  store::OpenRequest request;
+  request.path = path.c_str();
+  request.create = false;
+  request.read_only = true;
+  return store::open_store(request, opened.store, error) && opened.store.journal.mapped()
+             ? opened.store.journal.faults_sealed()
+             : 0;
+}
+
 void for_each_record(const OpenStore& opened,
                      const std::function<void(const store::Slot&)>& visit) {
   std::set<u64> seen;  // a promoter that was killed may have archived a record twice

@@ -44,6 +44,9 @@ Result<std::unique_ptr<OpenStore>> open_to_change(const Session& session);
 // not to run it.
 void promote_before_run(const std::string& path);
 
+// How many faults were ever written down in this store; 0 when it cannot be read.
+u64 faults_recorded(const std::string& path);
+
 // Visits every whole record, oldest first: history.1, history, journal. Damaged ones are named on
 // stderr with file and offset.
 void for_each_record(const OpenStore& opened, const std::function<void(const store::Slot&)>& visit);

@@ -1,248 +1,211 @@
 #include "cli/supervisor.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <csignal>
-#include <cstring>
-#include <fcntl.h>
 #include <fmt/core.h>
-#include <sys/prctl.h>
+#include <memory>
+#include <optional>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include "cli/foreground.h"
+#include "cli/health_watch.h"
+#include "cli/memory_watch.h"
+#include "cli/oom_kills.h"
+#include "cli/process_tree.h"
 #include "cli/session.h"
+#include "cli/supervised_program.h"
+#include "cli/wait_status.h"
 
 namespace selfheal::cli {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
-
-// Faults of our own stay fatal; SIGKILL and SIGSTOP cannot be had.
-sigset_t forwarded_signals() {
-  sigset_t set;
-  sigfillset(&set);
-  for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS}) {
-    sigdelset(&set, signal);
-  }
-  return set;
-}
-
-// Meant to end the program, and so us.
-bool asks_to_end(int signal) {
-  return signal == SIGTERM || signal == SIGINT || signal == SIGQUIT;
-}
-
-// Signals that people and shells end programs with: no crash, whoever sent them (Ctrl-C goes from
-// the terminal to the program's group without passing through us).
-bool is_clean_death(int signal) {
-  return signal == SIGINT || signal == SIGTERM || signal == SIGHUP || signal == SIGPIPE;
-}
-
-int exit_status_of(int wait_status) {
-  return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
-}
-
-std::string ending_of(int wait_status) {
-  if (WIFSIGNALED(wait_status)) {
-    const char* name = sigabbrev_np(WTERMSIG(wait_status));
-    return name != nullptr ? fmt::format("died of SIG{}", name)
-                           : fmt::format("died of signal {}", WTERMSIG(wait_status));
-  }
-  return fmt::format("ended with status {}", WEXITSTATUS(wait_status));
-}
 
 class Supervisor {
  public:
-  Supervisor(const Launch& launch, const RestartPolicy& policy) : launch_(launch), policy_(policy) {
-    signals_ = forwarded_signals();
-    sigprocmask(SIG_BLOCK, &signals_, &original_mask_);
-    prctl(PR_SET_CHILD_SUBREAPER, 1);
+  Supervisor(const Launch& launch, const Supervision& supervision, const SupervisorHooks& hooks)
+      : launch_(launch),
+        supervision_(supervision),
+        policy_(supervision.restart),
+        hooks_(hooks),
+        program_(launch, [this](pid_t pid, int status) { child_reaped(pid, status); }) {
+    if (supervision.health.wanted()) {
+      auto health = std::make_unique<HealthWatch>(supervision.health, program_.original_mask());
+      health_ = health.get();
+      watches_.push_back(std::move(health));
+    }
+    if (supervision.memory_limit != 0) {
+      watches_.push_back(
+          std::make_unique<MemoryWatch>(supervision.memory_limit, [this] { return processes(); }));
+    }
   }
 
-  ~Supervisor() {
-    foreground_.take_back(child_);
-    sigprocmask(SIG_SETMASK, &original_mask_, nullptr);
-  }
-
-  Supervisor(const Supervisor&) = delete;
-  Supervisor& operator=(const Supervisor&) = delete;
-
-  Outcome run(const std::function<void()>& after_crash) {
+  Outcome run() {
     unsigned restarts = 0;
     for (;;) {
       const Clock::time_point started = Clock::now();
-      if (const Outcome outcome = start(); !outcome) {
+      if (const Outcome outcome = program_.start(); !outcome) {
         return outcome;
       }
-      const int status = wait_for_end();
-      foreground_.take_back(child_);
+      const int status = watch_until_end();
       if (ended_for_good(status)) {
         return exit_status_of(status);
+      }
+      note_death(status);
+      if (!policy_.wanted) {
+        return final_status(status);
       }
       if (Clock::now() - started >= policy_.healthy_after) {
         restarts = 0;
       }
       ++restarts;
-      after_crash();
+      hooks_.before_restart();
       if (policy_.max_restarts != 0 && restarts > policy_.max_restarts) {
-        warn(fmt::format("{} {}; gave up after {} restarts", launch_.path, ending_of(status),
+        warn(fmt::format("{} {}; gave up after {} restarts", launch_.path, ending(status),
                          policy_.max_restarts));
-        return exit_status_of(status);
+        return final_status(status);
       }
       const milliseconds delay = restart_delay(policy_, restarts);
-      warn(fmt::format("{} {}; restart {} in {} ms", launch_.path, ending_of(status), restarts,
+      warn(fmt::format("{} {}; restart {} in {} ms", launch_.path, ending(status), restarts,
                        delay.count()));
-      end_leftovers();
-      wait_until(Clock::now() + delay);
-      if (ending_) {
-        return exit_status_of(status);
+      program_.end_group(milliseconds(1000));
+      program_.wait_until(Clock::now() + delay);
+      if (program_.told_to_end()) {
+        return final_status(status);
       }
     }
   }
 
  private:
-  Outcome start() {
-    int report[2];  // carries the errno of a failed execve; a successful one closes it
-    if (pipe2(report, O_CLOEXEC) != 0) {
-      return own_failure("make a pipe");
+  int watch_until_end() {
+    trouble_.reset();
+    const OomKills oom_kills(program_.pid());
+    for (const auto& watch : watches_) {
+      watch->program_started(program_.pid(), Clock::now());
     }
-    const pid_t child = fork();
-    if (child < 0) {
-      close(report[0]);
-      close(report[1]);
-      return own_failure("fork");
+    while (!program_.ended()) {
+      program_.sleep_until(next_due());
+      look();
     }
-    if (child == 0) {
-      setpgid(0, 0);
-      foreground_.lend(getpid());
-      sigprocmask(SIG_SETMASK, &original_mask_, nullptr);
-      const int error = execute(launch_);
-      [[maybe_unused]] const ssize_t written = write(report[1], &error, sizeof error);
-      _exit(exit_cannot_execute);
+    for (const auto& watch : watches_) {
+      watch->program_ended();
     }
-    child_ = child;
-    setpgid(child, child);  // in both, so that it is done whoever runs first
-    foreground_.lend(child);
-    close(report[1]);
-    int error = 0;
-    const ssize_t size = read(report[0], &error, sizeof error);
-    close(report[0]);
-    if (size != sizeof error) {
-      return 0;
-    }
-    waitpid(child, nullptr, 0);
-    return tl::unexpected(launch_failure(launch_.path, error));
+    oom_ = oom_kills.since();
+    return program_.wait_status();
   }
 
-  static Outcome own_failure(const char* what) {
-    return fail(fmt::format("cannot {}: {}; raise the limit on processes or files (ulimit)", what,
-                            std::strerror(errno)),
-                exit_own_failure);
-  }
-
-  int wait_for_end() {
-    ended_ = false;
-    reap();
-    while (!ended_) {
-      take_signal(nullptr);
-    }
-    return status_;
-  }
-
-  void wait_until(Clock::time_point deadline) {
-    while (!ending_) {
-      const auto left =
-          std::chrono::duration_cast<std::chrono::nanoseconds>(deadline - Clock::now());
-      if (left.count() <= 0) {
+  void child_reaped(pid_t pid, int status) {
+    for (const auto& watch : watches_) {
+      if (watch->reaped(pid, status, Clock::now())) {
         return;
       }
-      const timespec timeout{left.count() / 1'000'000'000, left.count() % 1'000'000'000};
-      take_signal(&timeout);
     }
   }
 
-  void take_signal(const timespec* timeout) {
-    siginfo_t info{};
-    const int signal = sigtimedwait(&signals_, &info, timeout);
-    if (signal < 0) {
-      return;
+  Clock::time_point next_due() const {
+    Clock::time_point earliest = Clock::time_point::max();
+    for (const auto& watch : watches_) {
+      earliest = std::min(earliest, watch->due());
     }
-    if (signal == SIGCHLD) {
-      reap();
-      return;
-    }
-    ending_ = ending_ || asks_to_end(signal);
-    last_forwarded_ = signal;
-    if (child_ > 0 && !ended_) {
-      if (signal == SIGCONT) {
-        foreground_.lend(child_);
-      }
-      kill(child_, signal);
-    }
+    return earliest;
   }
 
-  void reap() {
-    int status = 0;
-    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0;) {
-      if (pid != child_) {
-        continue;  // an orphan we adopted
+  void look() {
+    for (const auto& watch : watches_) {
+      if (!goes_on()) {
+        return;
       }
-      if (WIFSTOPPED(status)) {
-        follow_stop();
-      } else {
-        ended_ = true;
-        status_ = status;
+      if (std::optional<Trouble> trouble = watch->look(Clock::now())) {
+        end_in_trouble(std::move(*trouble));
+        return;
       }
     }
   }
 
-  // The program was stopped: so are we, for the shell to see, until somebody continues us. Only on
-  // a terminal: without job control nobody would.
-  void follow_stop() {
-    if (!foreground_.has_terminal() || getpid() == 1) {
+  // All processes of the program, wherever they have put themselves.
+  std::vector<pid_t> processes() const {
+    std::vector<pid_t> strangers;
+    if (health_ != nullptr && health_->child() > 0) {
+      strangers.push_back(health_->child());
+    }
+    return program_processes(program_.pid(), strangers);
+  }
+
+  // Has it tell what it does, then ends it. A signal to end cuts that short: the program has got
+  // it, too.
+  void end_in_trouble(Trouble trouble) {
+    warn(fmt::format("{}: {}", launch_.path, trouble.what));
+    hooks_.trouble(trouble, processes(), [this](milliseconds time) {
+      const Clock::time_point deadline = Clock::now() + time;
+      while (goes_on() && Clock::now() < deadline) {
+        program_.sleep_until(deadline);
+      }
+      return goes_on();
+    });
+    if (program_.ended()) {
       return;
     }
-    foreground_.take_back(child_);
-    raise(SIGSTOP);
-    foreground_.lend(child_);
-    kill(-child_, SIGCONT);
+    trouble_ = std::move(trouble);
+    kill(program_.pid(), SIGCONT);  // a stopped process takes no SIGTERM
+    program_.end_group(supervision_.stop_timeout);
+    kill(program_.pid(), SIGKILL);  // should it have left its group
+    while (!program_.ended()) {
+      program_.sleep_until(Clock::time_point::max());
+    }
+  }
+
+  bool goes_on() const { return !program_.ended() && !program_.told_to_end(); }
+
+  // Written down here is only what nobody inside could: a death that no handler sees.
+  void note_death(int status) {
+    if (trouble_ || !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) {
+      return;
+    }
+    hooks_.record({program_.pid(), FaultKind::other_signal, SIGKILL, 0, kill_story()});
+  }
+
+  std::string kill_story() const {
+    switch (oom_) {
+      case OomKills::Verdict::here:
+        return "killed by the kernel's OOM killer: out of memory in its control group";
+      case OomKills::Verdict::somewhere:
+        return "killed by SIGKILL, not by selfheal; the kernel's OOM killer was at work meanwhile";
+      case OomKills::Verdict::no:
+        break;
+    }
+    return "killed by SIGKILL, not by selfheal, and not by the OOM killer";
+  }
+
+  std::string ending(int status) const {
+    if (trouble_) {
+      return "was ended";
+    }
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? "was " + kill_story()
+                                                              : ending_of(status);
+  }
+
+  int final_status(int status) const {
+    return trouble_ ? exit_ended_by_us : exit_status_of(status);
   }
 
   bool ended_for_good(int status) const {
-    if (ending_) {
-      return true;
+    if (program_.told_to_end() || trouble_) {
+      return program_.told_to_end();
     }
     if (WIFEXITED(status)) {
       return WEXITSTATUS(status) == 0 || is_clean_death(WEXITSTATUS(status) - 128);
     }
-    return is_clean_death(WTERMSIG(status)) || WTERMSIG(status) == last_forwarded_;
-  }
-
-  // Workers that outlived their parent may hold the port that the next one needs.
-  void end_leftovers() {
-    if (kill(-child_, SIGTERM) != 0) {
-      return;
-    }
-    const Clock::time_point deadline = Clock::now() + std::chrono::seconds(1);
-    while (kill(-child_, 0) == 0 && Clock::now() < deadline && !ending_) {
-      wait_until(std::min(deadline, Clock::now() + milliseconds(20)));
-      reap();
-    }
-    kill(-child_, SIGKILL);
+    return is_clean_death(WTERMSIG(status)) || WTERMSIG(status) == program_.last_forwarded();
   }
 
   const Launch& launch_;
+  const Supervision& supervision_;
   const RestartPolicy& policy_;
-  Foreground foreground_;
-  sigset_t signals_{};
-  sigset_t original_mask_{};
-  pid_t child_ = -1;  // also its process group
-  bool ended_ = true;
-  bool ending_ = false;
-  int status_ = 0;
-  int last_forwarded_ = 0;
+  const SupervisorHooks& hooks_;
+  std::vector<std::unique_ptr<Watch>> watches_;
+  const HealthWatch* health_ = nullptr;  // one of them
+  SupervisedProgram program_;
+  std::optional<Trouble> trouble_;  // for which we end it, or ended it
+  OomKills::Verdict oom_ = OomKills::Verdict::no;
 };
 
 }  // namespace
@@ -255,9 +218,9 @@ milliseconds restart_delay(const RestartPolicy& policy, unsigned restarts) {
   return std::min(delay, policy.longest_delay);
 }
 
-Outcome supervise(const Launch& launch, const RestartPolicy& policy,
-                  const std::function<void()>& after_crash) {
-  return Supervisor(launch, policy).run(after_crash);
+Outcome supervise(const Launch& launch, const Supervision& supervision,
+                  const SupervisorHooks& hooks) {
+  return Supervisor(launch, supervision, hooks).run();
 }
 
 }  // namespace selfheal::cli
