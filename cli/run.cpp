@@ -104,15 +104,15 @@ Result<Launch> prepare(const Session& session, const Request& request) {
   return launch;
 }
 
-// A program in trouble tells of itself what it can; what it cannot is written down here.
+// The program tells of itself what it can, and we what we saw.
 void record_trouble(const std::string& store, const Trouble& trouble,
                     const std::vector<pid_t>& processes, const Pause& pause) {
   const std::string waits = waiting_text(processes);
   const Sampling sampling{find_library().value_or(""), [&] { return faults_recorded(store); }};
-  if (sample_program(sampling, trouble, processes, pause) == 0) {
-    record_event(store, {processes.empty() ? 0 : processes.front(), trouble.kind, 0, trouble.used,
-                         waits.empty() ? trouble.what : waits});
-  }
+  sample_program(sampling, trouble, processes, pause);
+  record_event(store,
+               {processes.empty() ? 0 : processes.front(), trouble.kind, 0, trouble.used,
+                trouble.kind == FaultKind::time_out && !waits.empty() ? waits : trouble.what});
 }
 
 SupervisorHooks hooks_for(const std::string& store) {

@@ -30,6 +30,10 @@ struct Thread {
   bool busy;               // runs now, and has run between all looks so far
 };
 
+u16 mebibytes(u64 bytes) {
+  return static_cast<u16>(std::min(bytes >> 20, u64{0xffff}));
+}
+
 bool send(const Thread& thread, const SampleRequest& request) {
   siginfo_t info{};
   info.si_signo = sample_signal;
@@ -124,7 +128,8 @@ u64 sample_program(const Sampling& sampling, const Trouble& trouble,
   }
   u64 asked = 0;
   for (const Thread& thread : threads) {
-    if (thread.busy && send(thread, {SampleOrder::conclude_busy, trouble.kind, rounds})) {
+    if (thread.busy &&
+        send(thread, {SampleOrder::conclude_busy, trouble.kind, mebibytes(trouble.used)})) {
       ++asked;
     }
   }

@@ -132,7 +132,23 @@ bool ends_a_handler(const SignalContext& signal) {
   return this_thread().runs != 0 && inside_application_handler(stack_pointer(signal.context));
 }
 
+// A request is ours, whatever the application does with the signal.
+bool is_request(SignalContext& signal) {
+  if (signal.signal != sample_signal || signal.info->si_code != SI_QUEUE ||
+      hooks().asked == nullptr) {
+    return false;
+  }
+  const SampleRequest request = sample_request(address_of(signal.info->si_value.sival_ptr));
+  if (request.order != SampleOrder::none && !in_vfork_child()) {
+    hooks().asked(request, signal);
+  }
+  return request.order != SampleOrder::none;
+}
+
 Decision on_sent_signal(SignalContext& signal, Disposition& disposition) {
+  if (is_request(signal)) {
+    return Decision::resume;
+  }
   disposition = probes::disposition(signal.signal);
   const Fault fault = fault_of(signal);
   const bool own = fault.kind == FaultKind::abort;

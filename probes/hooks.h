@@ -21,6 +21,7 @@
 #include <ucontext.h>
 
 #include "lib/base/fault.h"
+#include "lib/base/sample_request.h"
 #include "lib/base/types.h"
 
 namespace selfheal::probes {
@@ -64,6 +65,9 @@ struct Hooks {
 
   // A jump (longjmp and its kin, setcontext) is about to set rsp to `stack_pointer`; 0: unknown.
   void (*stack_left)(u64 stack_pointer) = nullptr;
+
+  // `selfheal run` asks this thread something (lib/base/sample_request.h).
+  void (*asked)(const SampleRequest&, SignalContext&) = nullptr;
 
   // A fault nobody handles. `die`: the process ends as it would have ended without us.
   Verdict (*fault)(const Fault&, SignalContext&) = nullptr;

@@ -27,13 +27,13 @@ enum class SampleOrder : u8 {
 struct SampleRequest {
   SampleOrder order = SampleOrder::none;
   FaultKind kind = FaultKind::none;  // time_out or memory_growth: what it is about
-  u16 round = 0;                     // 0: the first look; forget earlier ones
+  u16 number = 0;                    // look: which one, from 0; conclude_…: MiB of memory in use
 };
 
 inline constexpr u64 sample_magic = 0x5368'536d'0000'0000;  // "ShSm"
 
 constexpr u64 sample_value(const SampleRequest& request) {
-  return sample_magic | u64{request.round} << 16 | u64{static_cast<u8>(request.kind)} << 8 |
+  return sample_magic | u64{request.number} << 16 | u64{static_cast<u8>(request.kind)} << 8 |
          static_cast<u8>(request.order);
 }
 
@@ -49,7 +49,7 @@ constexpr SampleRequest sample_request(u64 value) {
   return {static_cast<SampleOrder>(order), kind, static_cast<u16>(value >> 16)};
 }
 
-static_assert(sample_request(sample_value({SampleOrder::look, FaultKind::time_out, 7})).round == 7);
+static_assert(sample_request(sample_value({SampleOrder::look, FaultKind::time_out, 7})).number == 7);
 static_assert(sample_request(SIGBUS).order == SampleOrder::none);
 
 }  // namespace selfheal

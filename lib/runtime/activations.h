@@ -39,7 +39,7 @@ class Activations {
   bool holds(const Activation& wanted) const;
 
   unsigned count_ = 0;
-  Activation activations_[capacity];
+  Activation activations_[capacity]{};
 };
 
 }  // namespace selfheal::runtime

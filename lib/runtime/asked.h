@@ -1,6 +1,7 @@
 // `selfheal run` asks this process what its threads do (lib/base/sample_request.h).
 //
-//   look              the thread keeps the activations on its stack; of later looks, only those that
+//   look              the thread keeps the activations on its stack; of later looks, only those
+//   that
 //                     are in all of them stay. An activation is a frame's place and its return
 //                     address: a function that returned and was called again is another one
 //   conclude_busy     the innermost activation that is in all looks has not come back all the time:

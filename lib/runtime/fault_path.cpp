@@ -1,10 +1,12 @@
 #include "lib/runtime/fault_path.h"
 
+#include <algorithm>
 #include <array>
 #include <span>
 #include <unistd.h>
 
 #include "emulator/engine.h"
+#include "lib/base/text.h"
 #include "lib/recover/diagnose.h"
 #include "lib/report/report.h"
 #include "lib/runtime/abort_clues.h"
@@ -115,6 +117,21 @@ u8 remedies_in_force(const Diagnosis& diagnosis) {
   return index < 0 ? 0 : region_at(static_cast<u64>(index)).remedies;
 }
 
+void judge_stack(Diagnosis& diagnosis) {
+  diagnosis.record = {};
+  if (!probes::guarded(&judge, &diagnosis)) {
+    diagnosis.record.fault = diagnosis.fault;
+    diagnosis.record.site = {diagnosis.fault.registers.rip, no_module, {}};
+  }
+  for (u64 i = 0; i < sizeof diagnosis.story.message; ++i) {
+    diagnosis.record.detail.message[i] = diagnosis.story.message[i];
+  }
+  diagnosis.record.remedies = remedies_in_force(diagnosis);
+  diagnosis.record.time_ns = realtime_ns();
+  diagnosis.record.pid = static_cast<u32>(getpid());
+  diagnosis.record.tid = static_cast<u32>(gettid());
+}
+
 // A corrupt image costs the judgement; what is left is still recorded.
 void diagnose(Diagnosis& diagnosis, const Fault& fault) {
   diagnosis.fault = in_original_code(seen_by_engine(fault));
@@ -128,18 +145,7 @@ void diagnose(Diagnosis& diagnosis, const Fault& fault) {
     }
   }
   search_stack(diagnosis.fault, diagnosis.frames, diagnosis.frame_count, diagnosis.stack);
-  diagnosis.record = {};
-  if (!probes::guarded(&judge, &diagnosis)) {
-    diagnosis.record.fault = diagnosis.fault;
-    diagnosis.record.site = {diagnosis.fault.registers.rip, no_module, {}};
-  }
-  for (u64 i = 0; i < sizeof diagnosis.story.message; ++i) {
-    diagnosis.record.detail.message[i] = diagnosis.story.message[i];
-  }
-  diagnosis.record.remedies = remedies_in_force(diagnosis);
-  diagnosis.record.time_ns = realtime_ns();
-  diagnosis.record.pid = static_cast<u32>(getpid());
-  diagnosis.record.tid = static_cast<u32>(gettid());
+  judge_stack(diagnosis);
 }
 
 report::Kept write_down(const FaultRecord& record) {
@@ -239,6 +245,37 @@ void on_commit(void* token) {
 
 bool on_ends_anyway(void* token) {
   return static_cast<const Diagnosis*>(token)->story.certain;
+}
+
+void record_seen(const Seen& seen) {
+  Diagnosis* diagnosis = probes::in_vfork_child() ? nullptr : take_diagnosis();
+  if (diagnosis == nullptr) {
+    return;
+  }
+  diagnosis->fault = seen.fault;
+  diagnosis->fault.registers = seen.frames[0].registers;
+  diagnosis->fault = in_original_code(diagnosis->fault);
+  diagnosis->story = {diagnosis->fault.kind, false, {}};
+  diagnosis->stack = {};
+  diagnosis->frame_count = 0;
+  for (const recover::Frame& frame :
+       seen.frames.first(std::min(seen.frames.size(), u64{max_frames}))) {
+    diagnosis->frames[diagnosis->frame_count++] = frame;
+  }
+  judge_stack(*diagnosis);
+  FaultRecord& record = diagnosis->record;
+  if (!seen.attributed) {
+    record.region = {};
+    record.region.entry.module = no_module;
+    record.blamed_frame = 0;
+  }
+  record.detail.samples = seen.samples;
+  record.detail.used = seen.used;
+  if (seen.message != nullptr) {
+    Text(record.detail.message, sizeof record.detail.message) << seen.message;
+  }
+  finish(*diagnosis);
+  diagnosis->taken.store(false);
 }
 
 void forget_prepared() {

@@ -3,6 +3,9 @@
 // system call.
 #pragma once
 
+#include <span>
+
+#include "lib/recover/unwind.h"
 #include "probes/hooks.h"
 
 namespace selfheal::runtime {
@@ -20,5 +23,16 @@ void on_commit(void* token);
 bool on_ends_anyway(void* token);
 // At the thread's end.
 void forget_prepared();
+
+// What was seen of a thread that had no fault of its own: it is recorded, and the thread goes on.
+struct Seen {
+  Fault fault;  // kind and what else is known; the registers are taken from frames[0]
+  std::span<const recover::Frame> frames;  // from the activation in question outwards
+  bool attributed;                         // frames[0] may be blamed, or its first healable caller
+  u32 samples;
+  u64 used;
+  const char* message;  // nullptr: none
+};
+void record_seen(const Seen& seen);
 
 }  // namespace selfheal::runtime

@@ -9,6 +9,7 @@
 
 #include "lib/image/module.h"
 #include "lib/runtime/abort_clues.h"
+#include "lib/runtime/asked.h"
 #include "lib/runtime/code_kinds.h"
 #include "lib/runtime/fault_path.h"
 #include "lib/runtime/live.h"
@@ -64,6 +65,7 @@ bool install_probes() {
   hooks.thread_signal = &on_thread_signal;
   hooks.handler_returned = &on_handler_returned;
   hooks.stack_left = &on_stack_left;
+  hooks.asked = &on_asked;
   hooks.fault = &on_fault;
   hooks.prepare = &on_prepare;
   hooks.commit = &on_commit;

@@ -1,0 +1,161 @@
+// An HTTP server with faults no signal tells of. One request a connection.
+//
+//   server ADDRESS-FILE [WORKERS]      writes its port to the file; WORKERS: 0 (default): serves in
+//                                      this process, one request after the other; n: n processes
+//
+//   GET /            200
+//   GET /loop        parse_list() never comes back
+//   GET /deadlock    two threads wait for each other's mutex, and the main thread for them
+//   GET /sleep       waits for a minute before it answers
+//   GET /grow        load_all() takes more and more memory, until it has a GiB; then 200
+//   GET /broken      answers 500 from now on
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char* status = "200 OK";
+
+// A list of numbers, "3,1,2": an empty element keeps the position where it is.
+__attribute__((noinline)) int parse_list(const char* text) {
+  int elements = 0;
+  volatile size_t at = 0;
+  while (text[at] != '\0') {
+    const size_t length = strcspn(text + at, ",");
+    if (text[at + length] == ',' && length == 0) {
+      continue;
+    }
+    at += length + (text[at + length] == ',');
+    ++elements;
+  }
+  return elements;
+}
+
+__attribute__((noinline)) char* load_all(size_t limit) {
+  const size_t step = 1 << 20;
+  char** blocks = calloc(limit / step, sizeof *blocks);
+  size_t used = 0;
+  for (; used < limit; used += step) {
+    char* block = malloc(step);
+    if (block == NULL) {
+      return NULL;
+    }
+    // Slowly, as one that reads it from somewhere.
+    for (int pass = 0; pass < 40; ++pass) {
+      memset(block, pass, step);
+    }
+    blocks[used / step] = block;
+  }
+  return blocks[0];
+}
+
+static pthread_mutex_t first = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t second = PTHREAD_MUTEX_INITIALIZER;
+static pthread_barrier_t both;
+
+static void* take_second_then_first(void* nothing) {
+  pthread_mutex_lock(&second);
+  pthread_barrier_wait(&both);
+  pthread_mutex_lock(&first);
+  return nothing;
+}
+
+__attribute__((noinline)) void transfer(void) {
+  pthread_t other;
+  pthread_barrier_init(&both, NULL, 2);
+  pthread_create(&other, NULL, take_second_then_first, NULL);
+  pthread_mutex_lock(&first);
+  pthread_barrier_wait(&both);
+  pthread_mutex_lock(&second);
+}
+
+__attribute__((noinline)) int handle(const char* path) {
+  if (strcmp(path, "/loop") == 0) {
+    return parse_list("1,2,,3");
+  }
+  if (strcmp(path, "/deadlock") == 0) {
+    transfer();
+  } else if (strcmp(path, "/sleep") == 0) {
+    sleep(60);
+  } else if (strcmp(path, "/grow") == 0) {
+    return load_all((size_t)1 << 30) != NULL ? 1 : -1;
+  } else if (strcmp(path, "/broken") == 0) {
+    status = "500 Broken";
+  }
+  return parse_list("1,2,3");
+}
+
+static void serve(int connection) {
+  char request[2048];
+  const ssize_t size = read(connection, request, sizeof request - 1);
+  if (size > 0) {
+    request[size] = '\0';
+    char path[64] = "";
+    sscanf(request, "GET %63s", path);
+    const int result = handle(path);
+    char answer[128];
+    const int length =
+        snprintf(answer, sizeof answer, "HTTP/1.0 %s\r\nContent-Length: 3\r\n\r\n%2d\n",
+                 result < 0 ? "400 Refused" : status, result < 0 ? -1 : 1);
+    send(connection, answer, (size_t)length, MSG_NOSIGNAL);
+  }
+  close(connection);
+}
+
+static void serve_for_ever(int listener) {
+  for (;;) {
+    const int connection = accept(listener, NULL, NULL);
+    if (connection >= 0) {
+      serve(connection);
+    } else if (errno != EINTR) {
+      exit(1);
+    }
+  }
+}
+
+int main(int argc, char** argv) {
+  const int workers = argc > 2 ? atoi(argv[2]) : 0;
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  FILE* file = fopen(argv[1], "r");  // a second life takes the port of the first
+  int port = 0;
+  if (file != NULL && fscanf(file, "%d", &port) == 1) {
+    address.sin_port = htons((uint16_t)port);
+  }
+  const int yes = 1;
+  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  socklen_t size = sizeof address;
+  if (bind(listener, (struct sockaddr*)&address, sizeof address) != 0 || listen(listener, 64) != 0 ||
+      getsockname(listener, (struct sockaddr*)&address, &size) != 0) {
+    perror("server");
+    return 1;
+  }
+  if (port == 0) {
+    char fresh[4096];
+    snprintf(fresh, sizeof fresh, "%s.new", argv[1]);
+    FILE* out = fopen(fresh, "w");
+    fprintf(out, "%d\n", ntohs(address.sin_port));
+    fclose(out);
+    rename(fresh, argv[1]);
+  }
+  if (workers == 0) {
+    serve_for_ever(listener);
+  }
+  for (int i = 0; i < workers; ++i) {
+    if (fork() == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      serve_for_ever(listener);
+    }
+  }
+  while (wait(NULL) > 0) {
+  }
+  return 0;
+}
