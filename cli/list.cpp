@@ -1,4 +1,5 @@
 // selfheal list: the regions of the store, one a line.
+#include <algorithm>
 #include <fmt/core.h>
 #include <memory>
 
@@ -6,10 +7,13 @@
 #include "cli/regions.h"
 #include "cli/session.h"
 #include "cli/table.h"
+#include "lib/report/sentence.h"
 #include "lib/store/catalog.h"
 
 namespace selfheal::cli {
 namespace {
+
+constexpr size_t most_events = 10;  // shown; the JSON has all
 
 constexpr const char* examples =
     "Examples:\n"
@@ -17,6 +21,7 @@ constexpr const char* examples =
     "  selfheal list --json | jq '.regions[].id'\n"
     "  selfheal list --store /srv/heal  another store\n"
     "\n"
+    "Below them: faults with no function to blame, such as what `selfheal run` saw from outside.\n"
     "faults: crashes recorded; heals: times a crash was rolled back instead.\n"
     "As the store's owner, this also moves what waits in the journal to the catalog.\n";
 
@@ -63,10 +68,55 @@ void print_table(const Session& session, const Regions& regions, ModuleFinder& m
   fmt::print("{}", table.render(session.terminal));
 }
 
-void print_notes(const OpenStore& opened, const Regions& regions) {
-  if (regions.unattributed != 0) {
-    fmt::print("\n{} recorded faults could be blamed on no function.\n", regions.unattributed);
+// What the record says of itself, or what its kind says.
+std::string story_of(const FaultRecord& record) {
+  if (record.detail.message[0] != '\0') {
+    return record.detail.message;
   }
+  char buffer[256];
+  Text text(buffer, sizeof buffer);
+  report::say_fault(record.fault, record.instruction, record.instruction_size, text);
+  return text.c_str();
+}
+
+void print_events(const Session& session, const std::vector<FaultRecord>& events) {
+  if (events.empty()) {
+    return;
+  }
+  const size_t shown = std::min(events.size(), most_events);
+  fmt::print("\n{} recorded {} blamed on no function{}:\n", events.size(),
+             events.size() == 1 ? "fault could be" : "faults could be",
+             shown < events.size() ? fmt::format("; the last {}", shown) : "");
+  Table table;
+  table.column("SEEN");
+  table.column("PID", Align::right);
+  table.column("FAULT");
+  table.column("STORY", Align::left, Fit::cut);
+  const u64 now = now_ns();
+  for (size_t i = 0; i < shown; ++i) {
+    table.row({{age(events[i].time_ns, now)},
+               {std::to_string(events[i].pid)},
+               {name_of(events[i].fault.kind)},
+               {story_of(events[i])}});
+  }
+  fmt::print("{}", table.render(session.terminal));
+}
+
+Json json_events(const std::vector<FaultRecord>& events) {
+  Json list = Json::array();
+  for (const FaultRecord& event : events) {
+    list.push_back({{"time", json_time(event.time_ns)},
+                    {"pid", event.pid},
+                    {"tid", event.tid},
+                    {"kind", name_of(event.fault.kind)},
+                    {"signal", event.fault.signal},
+                    {"message", story_of(event)}});
+  }
+  return list;
+}
+
+void print_notes(const Session& session, const OpenStore& opened, const Regions& regions) {
+  print_events(session, regions.unattributed);
   if (opened.store.journal.mapped() && opened.store.journal.dropped_faults() != 0) {
     fmt::print("\n{} faults were not recorded: the journal was full.\n",
                opened.store.journal.dropped_faults());
@@ -90,7 +140,8 @@ Outcome list(const Session& session) {
     print_json({{"store", store.place.path},
                 {"generation", store.store.catalog.generation()},
                 {"regions", std::move(list)},
-                {"unattributed_faults", regions.unattributed},
+                {"unattributed_faults", regions.unattributed.size()},
+                {"events", json_events(regions.unattributed)},
                 {"dropped_faults", journal.mapped() ? journal.dropped_faults() : 0},
                 {"dropped_heals", journal.mapped() ? journal.dropped_heals() : 0}});
     return 0;
@@ -101,7 +152,7 @@ Outcome list(const Session& session) {
   } else {
     print_table(session, regions, modules);
   }
-  print_notes(store, regions);
+  print_notes(session, store, regions);
   return 0;
 }
 

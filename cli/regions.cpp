@@ -63,10 +63,13 @@ Regions read_regions(const OpenStore& opened) {
     add_pending_heal(result.regions, heal);
   }
   for_each_record(opened, [&](const store::Slot& record) {
-    result.unattributed +=
-        record.kind == store::RecordKind::fault && store::implausible(record.fault) != nullptr ? 1
-                                                                                               : 0;
+    if (record.kind == store::RecordKind::fault && store::implausible(record.fault) != nullptr) {
+      result.unattributed.push_back(record.fault);
+    }
   });
+  std::stable_sort(
+      result.unattributed.begin(), result.unattributed.end(),
+      [](const FaultRecord& a, const FaultRecord& b) { return a.time_ns > b.time_ns; });
   std::stable_sort(
       result.regions.begin(), result.regions.end(),
       [](const Region& a, const Region& b) { return a.entry.last_seen_ns > b.entry.last_seen_ns; });

@@ -18,7 +18,8 @@ struct Region {
 
 struct Regions {
   std::vector<Region> regions;  // the one seen last comes first
-  u64 unattributed = 0;         // faults in the journal or history for which no function was blamed
+  // Faults in the journal or history for which no function was blamed, the newest first.
+  std::vector<FaultRecord> unattributed;
 };
 
 Regions read_regions(const OpenStore& opened);

@@ -42,7 +42,7 @@ TEST_CASE("list promotes what is in the journal and shows it") {
   store.add(heal_of(crash(4)));
   const Json list = store.json({"list"});
   CHECK(keys(list) == std::set<std::string>{"store", "generation", "regions", "unattributed_faults",
-                                            "dropped_faults", "dropped_heals"});
+                                            "events", "dropped_faults", "dropped_heals"});
   CHECK(list["store"] == store.path());
   REQUIRE(list["regions"].size() == 1);
   const Json& region = list["regions"][0];

@@ -1,7 +1,7 @@
 // An HTTP server with faults no signal tells of. One request a connection.
 //
-//   server ADDRESS-FILE [WORKERS]      writes its port to the file; WORKERS: 0 (default): serves in
-//                                      this process, one request after the other; n: n processes
+//   server PORT WORKERS      WORKERS: 0: serves in this process, one request after the other;
+//                            n: n processes do
 //
 //   GET /            200
 //   GET /loop        parse_list() never comes back
@@ -122,29 +122,20 @@ static void serve_for_ever(int listener) {
 }
 
 int main(int argc, char** argv) {
-  const int workers = argc > 2 ? atoi(argv[2]) : 0;
-  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  FILE* file = fopen(argv[1], "r");  // a second life takes the port of the first
-  int port = 0;
-  if (file != NULL && fscanf(file, "%d", &port) == 1) {
-    address.sin_port = htons((uint16_t)port);
+  if (argc != 3) {
+    return 2;
   }
+  const int workers = atoi(argv[2]);
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const struct sockaddr_in address = {.sin_family = AF_INET,
+                                      .sin_port = htons((uint16_t)atoi(argv[1])),
+                                      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   const int yes = 1;
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-  socklen_t size = sizeof address;
-  if (bind(listener, (struct sockaddr*)&address, sizeof address) != 0 || listen(listener, 64) != 0 ||
-      getsockname(listener, (struct sockaddr*)&address, &size) != 0) {
+  if (bind(listener, (const struct sockaddr*)&address, sizeof address) != 0 ||
+      listen(listener, 64) != 0) {
     perror("server");
     return 1;
-  }
-  if (port == 0) {
-    char fresh[4096];
-    snprintf(fresh, sizeof fresh, "%s.new", argv[1]);
-    FILE* out = fopen(fresh, "w");
-    fprintf(out, "%d\n", ntohs(address.sin_port));
-    fclose(out);
-    rename(fresh, argv[1]);
   }
   if (workers == 0) {
     serve_for_ever(listener);
