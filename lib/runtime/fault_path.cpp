@@ -256,7 +256,7 @@ void record_seen(const Seen& seen) {
   diagnosis->fault.registers = seen.frames[0].registers;
   diagnosis->fault = in_original_code(diagnosis->fault);
   diagnosis->story = {diagnosis->fault.kind, false, {}};
-  diagnosis->stack = {};
+  diagnosis->stack.recursion.recursion.found = false;
   diagnosis->frame_count = 0;
   for (const recover::Frame& frame :
        seen.frames.first(std::min(seen.frames.size(), u64{max_frames}))) {
