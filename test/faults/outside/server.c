@@ -61,7 +61,7 @@ static pthread_mutex_t first = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t second = PTHREAD_MUTEX_INITIALIZER;
 static pthread_barrier_t both;
 
-static void* take_second_then_first(void* nothing) {
+__attribute__((noinline)) void* take_second_then_first(void* nothing) {
   pthread_mutex_lock(&second);
   pthread_barrier_wait(&both);
   pthread_mutex_lock(&first);

@@ -46,7 +46,7 @@ class Deaths(SupervisedCase):
         self.wait_until_said("restart 1 in ")
         self.wait_until_it_serves()
         event, = self.events()
-        self.assertEqual((event["pid"], event["kind"], event["signal"]), (killed, "other-signal", signal.SIGKILL))
+        self.assertEqual((event["pid"], event["kind"], event["signal"]), (killed, "signal", signal.SIGKILL))
         # Another program's OOM kill on this machine meanwhile may leave room for doubt.
         self.assertIn("killed by SIGKILL, not by selfheal", event["message"])
         self.assertIn(str(killed), self.store().cli("list"))
