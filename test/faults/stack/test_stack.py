@@ -180,6 +180,19 @@ class InsideLibc(Stack):
                    "compile", range(2, 8), remedies=())
 
 
+class NoRecursion(Stack):
+    """One frame that is too large: its function is run by the engine."""
+
+    answers = ["10", "error", "20"]
+
+    def test_scratch_memory_beyond_the_first_thread_s_stack(self):
+        self.heals(self.command("stack_scratch"), ["640", "20000000", "1280"], self.answers, "sum_of", [0], remedies=())
+
+    def test_on_a_worker(self):
+        self.heals(self.command("stack_scratch", "--worker", "131072"), ["640", "300000", "1280"], self.answers, "sum_of",
+                   [0], remedies=())
+
+
 class Context(Stack):
     """Where a stack ends that the program made itself nobody knows: the check does not help, the engine does."""
 
