@@ -139,6 +139,15 @@ bool leave_for_rseq(Thread& t) {
   return false;
 }
 
+bool heap_allows(Thread& t, u64 address, u64 size, Access access) {
+  const FaultKind kind = heap_view.check(address, size, access == Access::write);
+  if (kind == FaultKind::none) {
+    return true;
+  }
+  stop_with_fault(t, kind, access, address);
+  return false;
+}
+
 bool log_range(Thread& t, u64 address, u64 size) {
   if (size == 0 || address >= user_end) {
     return true;
@@ -148,6 +157,9 @@ bool log_range(Thread& t, u64 address, u64 size) {
   }
   if (own_frame(t, address, size)) {
     return true;
+  }
+  if (heap_view.holds(address) && !heap_allows(t, address, size, Access::write)) {
+    return false;
   }
   const Saving guard(machine_of(t));
   // A page at a time: should the next one not be readable, the instruction faults, but some have

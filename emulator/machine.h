@@ -15,6 +15,7 @@
 #include "emulator/call_frames.h"
 #include "emulator/effect_result.h"
 #include "emulator/engine.h"
+#include "emulator/heap_view.h"
 #include "emulator/op.h"
 #include "emulator/thread.h"
 
@@ -105,11 +106,18 @@ inline void raw_store(u64 address, T value) {
   asm volatile("mov %1, %0" : "=m"(*pointer_to<T>(address)) : "r"(value) : "memory");
 }
 
+// Of an address that heap_view holds. False: the access is out of its chunk's bounds; stopped.
+[[nodiscard, gnu::cold]] bool heap_allows(Thread& t, u64 address, u64 size, Access access);
+
 // All of the following return false after stopping.
 template <typename T>
 [[nodiscard]] inline bool load(Thread& t, u64 address, T& value) {
   if (address < null_page_end) [[unlikely]] {
     stop_with_fault(t, FaultKind::null_access, Access::read, address);
+    value = T{};
+    return false;
+  }
+  if (heap_view.holds(address) && !heap_allows(t, address, sizeof(T), Access::read)) {
     value = T{};
     return false;
   }
@@ -161,6 +169,9 @@ template <typename T>
   }
   if (address - calls.watch_from < calls.watch_span && calls.touched(address, sizeof(T)) &&
       !may_overwrite(t, address, sizeof(T))) [[unlikely]] {
+    return false;
+  }
+  if (heap_view.holds(address) && !heap_allows(t, address, sizeof(T), Access::write)) {
     return false;
   }
   const Saving guard(machine_of(t));

@@ -9,11 +9,23 @@
 // Because a held-back chunk cannot be handed out again, freeing it a second time is always a double
 // free. We then go native: the commit frees it once, the guest's own call a second time, and the
 // allocator says what it would have said, at the place where it would have.
+#include "emulator/heap_view.h"
 #include "emulator/models_internal.h"
 
 namespace selfheal::emulator {
 
+constinit HeapView heap_view{};
+
 namespace {
+
+// A chunk the allocation probe knows, or a pointer that it knows to be none. `pass`: go on as if it
+// knew nothing.
+HeapView::Release judge(Thread& thread, u64 pointer) {
+  if (heap_view.size == 0) {
+    return HeapView::Release::pass;
+  }
+  return heap_view.judge(pointer, *pointer_to<const u64>(thread.guest.gpr[rsp]));
+}
 
 u64 native(Thread& thread, u64 function, u64 a, u64 b = 0, u64 c = 0) {
   const NativeScope scope(&thread);
@@ -82,7 +94,8 @@ EffectResult resize(Thread& thread, u64 pointer, u64 size) {
   }
   // The old chunk is not reused before commit, so a buffer that grows in small steps would cost the
   // sum of all its sizes: grow by half instead.
-  const u64 generous = size > old_size ? size + old_size / 2 : size;
+  // Where bounds are checked they have to be the true ones.
+  const u64 generous = size > old_size && heap_view.size == 0 ? size + old_size / 2 : size;
   u64 chunk = generous >= size ? native(thread, native_functions.malloc, generous) : 0;
   if (chunk == 0) {
     chunk = native(thread, native_functions.malloc, size);
@@ -107,6 +120,9 @@ EffectResult reallocate(Thread& thread, u64 pointer, u64 size) {
   if (pointer == 0) {
     return prepare(thread) ? allocated(thread, native(thread, native_functions.malloc, size))
                            : EffectResult::log_full;
+  }
+  if (judge(thread, pointer) != HeapView::Release::pass) {
+    return EffectResult::unsupported;
   }
   if (size == 0) {  // glibc, and jemalloc on Linux: free
     const EffectResult result = release(thread, pointer);
@@ -172,7 +188,18 @@ EffectResult model_xallocx(Thread& thread) {
 
 EffectResult model_free(Thread& thread) {
   const u64 pointer = argument(thread, 0);
-  return pointer == 0 ? EffectResult::done : release(thread, pointer);
+  if (pointer == 0) {
+    return EffectResult::done;
+  }
+  switch (judge(thread, pointer)) {
+    case HeapView::Release::pass:
+      return release(thread, pointer);
+    case HeapView::Release::ignore:
+      return EffectResult::done;
+    case HeapView::Release::refuse:
+      break;
+  }
+  return EffectResult::unsupported;
 }
 
 // The allocator's operators: failing, they throw, and that has to be the guest's own throw.

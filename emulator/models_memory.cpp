@@ -5,6 +5,7 @@
 // from its start, to fault as the processor would have it: overlapping copies and strcat must not
 // run over their own half.
 #include "emulator/call_frames.h"
+#include "emulator/heap_view.h"
 #include "emulator/models_internal.h"
 
 namespace selfheal::emulator {
@@ -37,7 +38,9 @@ struct Step {
 void write_natively(void* argument) {
   auto& step = *static_cast<Step*>(argument);
   const Range range = step.destination(step.thread);
-  if (range.declined) {
+  const bool out_of_bounds = heap_view.holds(range.begin) && range.size != 0 &&
+                             heap_view.check(range.begin, range.size, true) != FaultKind::none;
+  if (range.declined || out_of_bounds) {
     step.outcome = EffectResult::interpret;
   } else if (guarded_in(step.thread, range.begin, range.size) != 0) {
     step.outcome = EffectResult::interpret;  // up to the very store that goes too far

@@ -17,9 +17,11 @@ namespace selfheal::options {
 
 enum class Mode : u8 { off, observe, heal, eager };
 enum class Report : u8 { automatic, always, never };
+enum class HeapProbe : u8 { automatic, always, never };
 
 const char* name_of(Mode mode);
 const char* name_of(Report report);
+const char* name_of(HeapProbe probe);
 
 // Where a value came from.
 enum class Source : u8 { standard, environment, command_line };

@@ -111,6 +111,10 @@ const char* name_of(Report report) {
   return word_of(report);
 }
 
+const char* name_of(HeapProbe probe) {
+  return word_of(probe);
+}
+
 const char* name_of(Source source) {
   switch (source) {
     case Source::standard:

@@ -20,7 +20,13 @@ struct Words<Report> {
   static constexpr std::array list = {"auto", "always", "never"};
 };
 
+template <>
+struct Words<HeapProbe> {
+  static constexpr std::array list = {"auto", "always", "never"};
+};
+
 static_assert(Words<Mode>::list.size() == static_cast<unsigned>(Mode::eager) + 1);
 static_assert(Words<Report>::list.size() == static_cast<unsigned>(Report::never) + 1);
+static_assert(Words<HeapProbe>::list.size() == static_cast<unsigned>(HeapProbe::never) + 1);
 
 }  // namespace selfheal::options

@@ -29,6 +29,10 @@ bool Patcher::enabled(u32 index) const {
   return is_live(state(index));
 }
 
+bool Patcher::diverted(u32 index) const {
+  return slots_[index].replacement != 0;
+}
+
 u64 Patcher::entry(u32 index) const {
   return slots_[index].entry;
 }
@@ -115,6 +119,9 @@ Patcher::Entering Patcher::entering(u64 address) const {
   const u32 used = stubs_.contains(address) ? count() : 0;
   for (u32 i = 0; i < used; ++i) {
     const Slot& slot = slots_[i];
+    if (slot.replacement != 0) {
+      continue;  // on its way to another function, not to the engine
+    }
     if (slot.cell == address) {
       return {slot.plan.at, 0};
     }
@@ -139,6 +146,9 @@ u64 Patcher::native_address(u64 address) const {
     const Slot& slot = slots_[i];
     if (!enabled(i) || address < slot.entry || address >= slot.plan.at + slot.plan.size) {
       continue;
+    }
+    if (slot.replacement != 0 && address <= slot.plan.at) {
+      return address;  // every call of it is meant to be diverted
     }
     const u64 native = slot.cell + native_offset;
     for (u8 n = 0; n < slot.plan.move_count; ++n) {

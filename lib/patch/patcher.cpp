@@ -145,7 +145,15 @@ Refusal Patcher::prepare(u32 index, const RegionSpec& spec) {
     stubs_.give_back(cell);
     return refusal;
   }
-  stubs_.write(cell, index, made.native, made.native_size, spec.stack_limit_offset);
+  if (spec.replacement != 0) {
+    stubs_.write_diversion(cell, spec.replacement, made.native, made.native_size);
+  } else {
+    stubs_.write(cell, index, made.native, made.native_size, spec.stack_limit_offset);
+  }
+  if (spec.native_path != nullptr) {
+    __atomic_store_n(spec.native_path, native, __ATOMIC_RELEASE);
+  }
+  slot.replacement = spec.replacement;
   selfheal_native_paths[index] = native;
   slot.entry = code.address;
   slot.cell = cell;

@@ -37,6 +37,8 @@ struct RegionSpec {
   void* context = nullptr;   // handed to code_at
   bool allow_trap = true;
   i32 stack_limit_offset = 0;  // not 0: the entry is no way into the engine, but checks the stack
+  u64 replacement = 0;  // not 0: no region; calls go to this function, for good, on all threads
+  u64* native_path = nullptr;  // gets the native path before the first call can need it
 };
 
 struct Installed {
@@ -114,6 +116,7 @@ class Patcher {
 
   // Calls of the region go to its stub.
   bool enabled(u32 index) const;
+  bool diverted(u32 index) const;  // installed with a replacement: not a region
   PatchState state(u32 index) const;
   u64 entry(u32 index) const;        // the function's first byte (endbr64 included)
   u64 native_path(u32 index) const;  // what selfheal_enter_native jumps to
@@ -124,6 +127,7 @@ class Patcher {
   struct Slot {
     std::atomic<PatchState> state{PatchState::free};
     bool in_grace = false;  // the running grace period counts for it
+    u64 replacement = 0;
     u64 entry = 0;
     u64 cell = 0;
     i32 stack_limit_offset = 0;

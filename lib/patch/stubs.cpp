@@ -107,6 +107,23 @@ void Stubs::write(u64 cell, u32 region_index, const u8* native, u64 native_size,
   }
 }
 
+void Stubs::write_diversion(u64 cell, u64 replacement, const u8* native, u64 native_size) {
+  Pool* pool = pool_of(cell);
+  if (pool == nullptr) {
+    return;
+  }
+  Emitter to(pool->memory.writable(cell), cell_size, cell);
+  const u8 load_r11[] = {0x49, 0xbb};  // movabs imm64, %r11
+  to.bytes(load_r11, sizeof load_r11);
+  to.number(replacement, 8);
+  const u8 jump_r11[] = {0x41, 0xff, 0xe3};  // jmp *%r11
+  to.bytes(jump_r11, sizeof jump_r11);
+  while (to.size() < native_offset) {
+    to.byte(0xcc);
+  }
+  to.bytes(native, static_cast<unsigned>(native_size));
+}
+
 bool Stubs::contains(u64 address) const {
   for (u32 i = 0; i < pool_count_.load(std::memory_order_acquire); ++i) {
     if (pools_[i].memory.contains(address)) {

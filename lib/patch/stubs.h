@@ -16,6 +16,13 @@
 //
 // That changes flags. No compiled code passes anything in them to a function (System V ABI, 3.2.1).
 //
+// The cell of a function that is diverted for good, for everybody (an allocator's), goes straight
+// to its replacement; its native path is then what the replacement calls:
+//
+//   cell + 0    movabs $replacement, %r11     r11 is free at a function's entry (psABI, 3.2.1)
+//        + 10   jmp  *%r11
+//        + 16   the native path
+//
 // A cell, once written, is never changed or given to another region: a thread may be in it at any
 // time, and fork children go on sharing the pages. A child cannot write to what it shares (see
 // CodeMemory), and makes pools of its own for what it patches later.
@@ -55,6 +62,7 @@ class Stubs {
   // Fills the cell. `stack_limit_offset`: of the thread-local word rsp is compared with; 0: the
   // cell enters the engine.
   void write(u64 cell, u32 region_index, const u8* native, u64 native_size, i32 stack_limit_offset);
+  void write_diversion(u64 cell, u64 replacement, const u8* native, u64 native_size);
 
   bool contains(u64 address) const;
 

@@ -13,6 +13,7 @@
 #include "lib/runtime/eager.h"
 #include "lib/runtime/fail_stop.h"
 #include "lib/runtime/heal.h"
+#include "lib/runtime/heap_probe.h"
 #include "lib/runtime/messages.h"
 #include "lib/runtime/regions.h"
 #include "lib/runtime/runtime.h"
@@ -56,6 +57,7 @@ Diagnosis* take_diagnosis() {
 Fault in_original_code(const Fault& fault) {
   Fault moved = fault;
   moved.registers.rip = runtime.patcher.original_address(fault.registers.rip);
+  name_heap_fault(moved);
   return moved;
 }
 
@@ -130,6 +132,7 @@ void judge_stack(Diagnosis& diagnosis) {
   diagnosis.record.time_ns = realtime_ns();
   diagnosis.record.pid = static_cast<u32>(getpid());
   diagnosis.record.tid = static_cast<u32>(gettid());
+  describe_chunk(diagnosis.record);
 }
 
 // A corrupt image costs the judgement; what is left is still recorded.
@@ -146,6 +149,45 @@ void diagnose(Diagnosis& diagnosis, const Fault& fault) {
   }
   search_stack(diagnosis.fault, diagnosis.frames, diagnosis.frame_count, diagnosis.stack);
   judge_stack(diagnosis);
+}
+
+// The frames of the probe that saw the fault are not the program's: the walk begins at `site`.
+void begin_at(u64 site, Diagnosis& diagnosis) {
+  unsigned first = 0;
+  while (first < diagnosis.frame_count && diagnosis.frames[first].registers.rip != site) {
+    ++first;
+  }
+  if (first == diagnosis.frame_count) {
+    diagnosis.frames[0].registers.rip = site;
+    diagnosis.frame_count = 1;
+    first = 0;
+  }
+  for (unsigned i = 0; i + first < diagnosis.frame_count; ++i) {
+    diagnosis.frames[i] = diagnosis.frames[i + first];
+  }
+  diagnosis.frame_count -= first;
+  diagnosis.frames[0].exact = false;
+  diagnosis.fault.registers = diagnosis.frames[0].registers;
+}
+
+Registers registers_here() {
+  Registers here{};
+  asm volatile(
+      "movq %%rbx, %0\n\tmovq %%rbp, %1\n\tmovq %%rsp, %2\n\t"
+      "movq %%r12, %3\n\tmovq %%r13, %4\n\tmovq %%r14, %5\n\tmovq %%r15, %6\n\t"
+      "leaq (%%rip), %%rax\n\tmovq %%rax, %7"
+      : "=m"(here.gpr[rbx]), "=m"(here.gpr[rbp]), "=m"(here.gpr[rsp]), "=m"(here.gpr[r12]),
+        "=m"(here.gpr[r13]), "=m"(here.gpr[r14]), "=m"(here.gpr[r15]), "=m"(here.rip)
+      :
+      : "rax", "memory");
+  return here;
+}
+
+// Set while this thread aborts because of a fault that is in the journal already.
+constinit thread_local bool abort_expected = false;
+
+bool is_expected(const SignalContext& signal) {
+  return abort_expected && signal.signal == SIGABRT;
 }
 
 report::Kept write_down(const FaultRecord& record) {
@@ -216,7 +258,33 @@ bool on_thread_fault(SignalContext& signal) {
   return true;
 }
 
+void record_call_fault(const Fault& fault, u64 site, Witness witness) {
+  Diagnosis* diagnosis = probes::in_vfork_child() ? nullptr : take_diagnosis();
+  if (diagnosis == nullptr) {
+    return;
+  }
+  diagnosis->fault = fault;
+  diagnosis->fault.registers = registers_here();
+  diagnosis->frames[0] = {diagnosis->fault.registers, 0xffff, true};
+  if (witness == Witness::alone || !probes::guarded(&walk, diagnosis)) {
+    diagnosis->frame_count = 1;
+  }
+  begin_at(site, *diagnosis);
+  diagnosis->story = {fault.kind, false, {}};
+  diagnosis->stack = {};
+  judge_stack(*diagnosis);
+  finish(*diagnosis);
+  diagnosis->taken.store(false);
+}
+
+void expect_abort() {
+  abort_expected = true;
+}
+
 Verdict on_fault(const Fault& fault, SignalContext& signal) {
+  if (is_expected(signal)) {
+    return Verdict::die;
+  }
   Diagnosis* diagnosis = probes::in_vfork_child() ? nullptr : take_diagnosis();
   if (diagnosis == nullptr) {
     return Verdict::die;
@@ -229,7 +297,10 @@ Verdict on_fault(const Fault& fault, SignalContext& signal) {
   return recovered ? Verdict::resume : Verdict::die;
 }
 
-void* on_prepare(const Fault& fault, SignalContext&) {
+void* on_prepare(const Fault& fault, SignalContext& signal) {
+  if (is_expected(signal)) {
+    return nullptr;
+  }
   if (prepared == nullptr && !probes::in_vfork_child()) {
     prepared = take_diagnosis();
   }

@@ -35,4 +35,13 @@ struct Seen {
 };
 void record_seen(const Seen& seen);
 
+// A fault that is seen in ordinary context, before or without a signal: in the call that returns to
+// `site`, or on the callers' part (`alone`: of another thread or time, only the site is known).
+// Recorded and reported; what becomes of the process is the caller's to say.
+enum class Witness : u8 { caller, alone };
+void record_call_fault(const Fault& fault, u64 site, Witness witness);
+
+// The calling thread ends the process by abort() because of a fault that has been recorded.
+void expect_abort();
+
 }  // namespace selfheal::runtime

@@ -19,6 +19,7 @@
 #include "lib/runtime/breaker.h"
 #include "lib/runtime/events.h"
 #include "lib/runtime/heal_record.h"
+#include "lib/runtime/heap_probe.h"
 #include "lib/runtime/return_choice.h"
 #include "lib/runtime/runtime.h"
 #include "lib/runtime/symbolize.h"
@@ -49,6 +50,8 @@ int signal_of(const Fault& fault) {
     case FaultKind::null_access:
     case FaultKind::wild_access:
     case FaultKind::exec_violation:
+    case FaultKind::heap_overflow:
+    case FaultKind::use_after_free:
       return SIGSEGV;
     case FaultKind::divide:
       return SIGFPE;
@@ -156,6 +159,7 @@ bool heal(Thread& thread, const Region& region, const Outcome& outcome) {
   if (outcome.stop == Stop::budget) {
     note_time_out(thread);
   }
+  name_heap_fault(thread.fault);
   note_exhaustion(thread.fault);
   refine_fault(thread);
   const u64 begin = begin_of(thread.fault);

@@ -22,7 +22,10 @@ RecordModule name_module(const image::Module& module) {
   return named;
 }
 
-CodeRef refer(HealRecord& record, u64 address) {
+namespace {
+
+template <typename Record>
+CodeRef refer_in(Record& record, u64 address) {
   image::Module module;
   if (!image::find_module(address, module)) {
     return {address, no_module, {}};
@@ -40,6 +43,16 @@ CodeRef refer(HealRecord& record, u64 address) {
   const CodeRef reference{module.offset_of(address), index, {}};
   note_module(reference, address);
   return reference;
+}
+
+}  // namespace
+
+CodeRef refer(HealRecord& record, u64 address) {
+  return refer_in(record, address);
+}
+
+CodeRef refer(FaultRecord& record, u64 address) {
+  return refer_in(record, address);
 }
 
 void write_down(const HealRecord& record) {

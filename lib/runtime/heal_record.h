@@ -16,6 +16,7 @@ RecordModule name_module(const image::Module& module);
 
 // Refers to a code address in the record's own table of modules, adding its module when needed.
 CodeRef refer(HealRecord& record, u64 address);
+CodeRef refer(FaultRecord& record, u64 address);
 
 // Journals the record and prints its line. Signal-safe.
 void write_down(const HealRecord& record);

@@ -9,6 +9,7 @@
 #include "lib/runtime/events.h"
 #include "lib/runtime/explicit_regions.h"
 #include "lib/runtime/fault_path.h"
+#include "lib/runtime/heap_probe.h"
 #include "lib/runtime/module_ranges.h"
 #include "lib/runtime/region_entry.h"
 #include "lib/runtime/regions.h"
@@ -93,6 +94,7 @@ constinit bool unfinished = false;
 
 void apply(Threads threads) {
   unfinished = false;
+  apply_heap_probe(threads);
   if (wants_regions()) {
     watch_modules();
     forget_vanished_modules();
@@ -228,7 +230,7 @@ void protect_at_start() {
   learn_stack();
   promote_if_ours();
   load_catalog();
-  if (wants_regions()) {
+  if (wants_regions() || runtime.options.heap_probe == options::HeapProbe::always) {
     apply(Threads::one);
   }
 }

@@ -10,6 +10,7 @@
 #include "lib/runtime/region_entry.h"
 #include "lib/runtime/runtime.h"
 #include "lib/runtime/stack_check.h"
+#include "lib/store/remedies.h"
 
 namespace selfheal::runtime {
 namespace {
@@ -139,8 +140,7 @@ u8 reserve_class_of(const store::CatalogEntry* entry) {
 }
 
 const char* install(const Target& target, u64 recorded_hash, const store::CatalogEntry* entry,
-                    Threads threads, i32& index) {
-  patch::RegionSpec spec;
+                    patch::RegionSpec& spec, Threads threads, i32& index) {
   const u64 start = target.function.start;
   spec.function.gap = gap_behind(*target.module, target.function);
   const u64 size = target.function.size + spec.function.gap;
@@ -209,7 +209,8 @@ const char* protect(const image::Module& module, const NamedPlace& place, u64 re
   i32 index = -1;
   if (problem == nullptr) {
     // A region named by hand has nothing recorded to be compared with.
-    problem = install(target, recorded_hash != 0 ? recorded_hash : target.code_hash, entry, threads,
+    patch::RegionSpec spec;
+    problem = install(target, recorded_hash != 0 ? recorded_hash : target.code_hash, entry, spec, threads,
                       index);
   }
   if (problem != nullptr) {
@@ -238,7 +239,7 @@ void protect_explicit(const image::Module& module, Pass& pass) {
 
 void protect_catalogued(const image::Module& module, Pass& pass) {
   for (const store::CatalogEntry& entry : runtime.store.catalog.of_module(module.id)) {
-    if (entry.enabled == 0 || entry.policy != store::Policy::heal) {
+    if (entry.enabled == 0 || entry.policy != store::Policy::heal || !store::needs_engine(entry)) {
       continue;
     }
     const char* problem = protect(module, {entry.entry_offset, 0}, entry.code_hash, &entry,
@@ -283,7 +284,7 @@ bool visit_module(const image::Module& module, void* context) {
 // Regions that the catalog no longer wants get their own bytes back.
 void remove_unwanted(const Wanted& wanted, Threads threads) {
   for (u32 index = 0; index < runtime.patcher.count(); ++index) {
-    if (runtime.patcher.enabled(index) && !wanted.has(index)) {
+    if (runtime.patcher.enabled(index) && !runtime.patcher.diverted(index) && !wanted.has(index)) {
       runtime.patcher.uninstall(index, threads);
     }
   }
@@ -317,6 +318,23 @@ bool protect_now(u64 entry, u64 code_hash, Threads threads) {
   }
   runtime.regions.fetch_add(1);
   return true;
+}
+
+const char* divert(u64 entry, u64 replacement, u64& native_path, Threads threads) {
+  image::Module module;
+  Target target{};
+  if (!image::find_module(entry, module)) {
+    return "it is in no module";
+  }
+  if (const char* problem = find_target(module, module.offset_of(entry), 0, target)) {
+    return problem;
+  }
+  patch::RegionSpec spec;
+  spec.replacement = replacement;
+  spec.native_path = &native_path;
+  spec.allow_trap = false;  // a signal for each call would be worse than nothing
+  i32 index = -1;
+  return install(target, target.code_hash, nullptr, spec, threads, index);
 }
 
 const char* refusal_of(u64 catalog_id) {

@@ -1,6 +1,7 @@
 #include "lib/store/policy.h"
 
 #include "lib/store/catalog.h"
+#include "lib/store/remedies.h"
 
 namespace selfheal::store {
 namespace {
@@ -93,6 +94,7 @@ CatalogEntry entry_from(const FaultRecord& record) {
   entry.first_seen_ns = record.time_ns;
   entry.fault_count = 1;
   describe_fault(record, entry);
+  choose_remedies(record, entry);
   return entry;
 }
 
@@ -101,12 +103,20 @@ FaultCounted count_fault(const FaultRecord& record, CatalogEntry& entry) {
     return FaultCounted::already;
   }
   ++entry.fault_count;
+  const bool explained = entry.fault_kind == FaultKind::heap_corruption;
   describe_fault(record, entry);
-  const bool remedy_changed = change_remedy(record, entry);
+  const bool check_changed = change_remedy(record, entry);
+  const bool remedy_changed = choose_remedies(record, entry) || check_changed;
   // A region with an integrity fault is suspect as a whole, also for its harmless sites.
   const bool stop = default_policy(record.fault.kind) == Policy::stop;
   if (stop && entry.policy_by_user == 0 && entry.policy != Policy::stop) {
     entry.policy = Policy::stop;
+    return FaultCounted::policy_changed;
+  }
+  // The allocator found damage, now the access that made it is known, before it has damaged any.
+  if (explained && entry.policy == Policy::stop && entry.policy_by_user == 0 &&
+      is_heap_fault(record.fault.kind)) {
+    entry.policy = default_policy(record.fault.kind);
     return FaultCounted::policy_changed;
   }
   return remedy_changed ? FaultCounted::policy_changed : FaultCounted::counted;

@@ -8,6 +8,7 @@
 #include "lib/store/files.h"
 #include "lib/store/history.h"
 #include "lib/store/policy.h"
+#include "lib/store/remedies.h"
 #include "lib/store/sanitize.h"
 #include "lib/store/slot.h"
 
@@ -180,6 +181,7 @@ void Promoter::promote_heal(const HealRecord& record) {
   forget_future(entry->last_heal_ns);
   if (record.time_ns > entry->last_heal_ns) {
     ++entry->heal_count;
+    regions_changed_ |= strengthen_remedies(record, *entry);
     entry->last_heal_ns = record.time_ns;
     counters_changed_ = true;
   }
