@@ -14,8 +14,6 @@
 
 namespace selfheal::emulator {
 
-constinit HeapView heap_view{};
-
 namespace {
 
 // A chunk the allocation probe knows, or a pointer that it knows to be none. `pass`: go on as if it

@@ -101,8 +101,9 @@ void add_rules(const CatalogEntry& entry) {
            bit(Remedy::pad_allocation) | bit(Remedy::fill_allocation),
            entry.fault_kind != FaultKind::bad_free);
   add_rule(entry, entry.detail.freed_at, bit(Remedy::delay_free), false);
-  // The call of the bad free: ours begin with it; libc's abort has it in the blamed function.
-  add_rule(entry, entry.site, bit(Remedy::ignore_free), false);
+  // The call of the bad free: our records begin with it; libc's abort has it in the blamed
+  // function.
+  add_rule(entry, entry.frames[0], bit(Remedy::ignore_free), false);
   if (entry.blamed_frame < entry.frame_count) {
     add_rule(entry, entry.frames[entry.blamed_frame], bit(Remedy::ignore_free), false);
   }

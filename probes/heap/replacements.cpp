@@ -43,9 +43,11 @@ enum Name : unsigned {
 };
 constinit u64 next[name_count] = {};
 
-template <typename... Arguments>
-u64 call_next(Name name, Arguments... arguments) {
-  return pointer_to<u64(Arguments...)>(next[name])(arguments...);
+// The type all of them are given: none takes more, and who takes less ignores the rest.
+using Function = u64(u64, u64, u64, u64);
+
+u64 call_next(Name name, u64 a, u64 b = 0, u64 c = 0, u64 d = 0) {
+  return pointer_to<Function>(next[name])(a, b, c, d);
 }
 
 u64 site_at(const void* return_address) {
@@ -67,13 +69,13 @@ bool dropped(u64 pointer, u64 site) {
 }
 
 template <unsigned name>
-u64 take_back(u64 pointer, u64 b, u64 c) {
+u64 take_back(u64 pointer, u64 b, u64 c, u64 d) {
   const u64 site = SELFHEAL_SITE;
   if (is_ours(pointer)) {
     release(pointer, site);
     return 0;
   }
-  return dropped(pointer, site) ? 0 : call_next(static_cast<Name>(name), pointer, b, c);
+  return dropped(pointer, site) ? 0 : call_next(static_cast<Name>(name), pointer, b, c, d);
 }
 
 // 0: the allocator has to do it.
@@ -85,29 +87,29 @@ bool power_of_two(u64 value) {
   return value != 0 && (value & (value - 1)) == 0;
 }
 
-u64 replaced_malloc(u64 size) {
+u64 replaced_malloc(u64 size, u64, u64, u64) {
   const u64 chunk = give(size, 1, SELFHEAL_SITE, false);
   return chunk != 0 ? chunk : call_next(of_malloc, size);
 }
 
-u64 replaced_calloc(u64 count, u64 size) {
+u64 replaced_calloc(u64 count, u64 size, u64, u64) {
   u64 total = 0;
   const u64 chunk =
       __builtin_mul_overflow(count, size, &total) ? 0 : give(total, 1, SELFHEAL_SITE, true);
   return chunk != 0 ? chunk : call_next(of_calloc, count, size);
 }
 
-u64 replaced_memalign(u64 alignment, u64 size) {
+u64 replaced_memalign(u64 alignment, u64 size, u64, u64) {
   const u64 chunk = power_of_two(alignment) ? give(size, alignment, SELFHEAL_SITE, false) : 0;
   return chunk != 0 ? chunk : call_next(of_memalign, alignment, size);
 }
 
-u64 replaced_aligned_alloc(u64 alignment, u64 size) {
+u64 replaced_aligned_alloc(u64 alignment, u64 size, u64, u64) {
   const u64 chunk = power_of_two(alignment) ? give(size, alignment, SELFHEAL_SITE, false) : 0;
   return chunk != 0 ? chunk : call_next(of_aligned_alloc, alignment, size);
 }
 
-u64 replaced_posix_memalign(u64 result, u64 alignment, u64 size) {
+u64 replaced_posix_memalign(u64 result, u64 alignment, u64 size, u64) {
   const bool valid = power_of_two(alignment) && alignment % sizeof(void*) == 0;
   const u64 chunk = valid ? give(size, alignment, SELFHEAL_SITE, false) : 0;
   if (chunk == 0) {
@@ -117,19 +119,19 @@ u64 replaced_posix_memalign(u64 result, u64 alignment, u64 size) {
   return 0;
 }
 
-u64 replaced_valloc(u64 size) {
+u64 replaced_valloc(u64 size, u64, u64, u64) {
   const u64 chunk = give(size, page_size, SELFHEAL_SITE, false);
   return chunk != 0 ? chunk : call_next(of_valloc, size);
 }
 
-u64 replaced_pvalloc(u64 size) {
+u64 replaced_pvalloc(u64 size, u64, u64, u64) {
   const bool valid = size <= ~page_size;
   const u64 chunk = valid ? give(page_up(size), page_size, SELFHEAL_SITE, false) : 0;
   return chunk != 0 ? chunk : call_next(of_pvalloc, size);
 }
 
 template <unsigned name>
-u64 replaced_new(u64 size) {
+u64 replaced_new(u64 size, u64, u64, u64) {
   const u64 chunk = give(size, 1, SELFHEAL_SITE, false);
   return chunk != 0 ? chunk : call_next(static_cast<Name>(name), size);
 }
@@ -161,7 +163,7 @@ u64 resize(u64 pointer, u64 size, u64 site) {
   return chunk;
 }
 
-u64 replaced_realloc(u64 pointer, u64 size) {
+u64 replaced_realloc(u64 pointer, u64 size, u64, u64) {
   const u64 site = SELFHEAL_SITE;
   if (is_ours(pointer)) {
     return resize(pointer, size, site);
@@ -173,7 +175,7 @@ u64 replaced_realloc(u64 pointer, u64 size) {
   return chunk != 0 ? chunk : call_next(of_realloc, pointer, size);
 }
 
-u64 replaced_reallocarray(u64 pointer, u64 count, u64 size) {
+u64 replaced_reallocarray(u64 pointer, u64 count, u64 size, u64) {
   const u64 site = SELFHEAL_SITE;
   u64 total = 0;
   if (!is_ours(pointer) || __builtin_mul_overflow(count, size, &total)) {
@@ -183,7 +185,7 @@ u64 replaced_reallocarray(u64 pointer, u64 count, u64 size) {
 }
 
 // jemalloc's, with an alignment in the lowest bits of the flags.
-u64 replaced_rallocx(u64 pointer, u64 size, u64 flags) {
+u64 replaced_rallocx(u64 pointer, u64 size, u64 flags, u64) {
   const u64 site = SELFHEAL_SITE;
   constexpr u64 log_of_alignment = 63;
   if (!is_ours(pointer)) {
@@ -212,28 +214,23 @@ u64 replaced_size(u64 pointer, u64 b, u64 c, u64 d) {
 
 struct Row {
   const char* name;
-  u64 (*address)();
+  Function* function;
   bool gives;
 };
 
-template <typename Function>
-u64 (*untyped(Function* function))() {
-  return reinterpret_cast<u64 (*)()>(reinterpret_cast<void (*)()>(function));
-}
-
 #define SELFHEAL_DELETE(offset, name) \
-  { name, untyped(&take_back<of_delete + (offset)>), false }
-const Row rows[name_count] = {
-    {"free", untyped(&take_back<of_free>), false},
-    {"cfree", untyped(&take_back<of_cfree>), false},
-    {"realloc", untyped(&replaced_realloc), false},
-    {"reallocarray", untyped(&replaced_reallocarray), false},
-    {"malloc_usable_size", untyped(&replaced_size<of_usable_size>), false},
-    {"dallocx", untyped(&take_back<of_dallocx>), false},
-    {"sdallocx", untyped(&take_back<of_sdallocx>), false},
-    {"rallocx", untyped(&replaced_rallocx), false},
-    {"xallocx", untyped(&replaced_size<of_xallocx>), false},
-    {"sallocx", untyped(&replaced_size<of_sallocx>), false},
+  { name, &take_back<of_delete + (offset)>, false }
+constexpr Row rows[name_count] = {
+    {"free", &take_back<of_free>, false},
+    {"cfree", &take_back<of_cfree>, false},
+    {"realloc", &replaced_realloc, false},
+    {"reallocarray", &replaced_reallocarray, false},
+    {"malloc_usable_size", &replaced_size<of_usable_size>, false},
+    {"dallocx", &take_back<of_dallocx>, false},
+    {"sdallocx", &take_back<of_sdallocx>, false},
+    {"rallocx", &replaced_rallocx, false},
+    {"xallocx", &replaced_size<of_xallocx>, false},
+    {"sallocx", &replaced_size<of_sallocx>, false},
     SELFHEAL_DELETE(0, "_ZdlPv"),
     SELFHEAL_DELETE(1, "_ZdaPv"),
     SELFHEAL_DELETE(2, "_ZdlPvm"),
@@ -246,15 +243,15 @@ const Row rows[name_count] = {
     SELFHEAL_DELETE(9, "_ZdaPvmSt11align_val_t"),
     SELFHEAL_DELETE(10, "_ZdlPvSt11align_val_tRKSt9nothrow_t"),
     SELFHEAL_DELETE(11, "_ZdaPvSt11align_val_tRKSt9nothrow_t"),
-    {"malloc", untyped(&replaced_malloc), true},
-    {"calloc", untyped(&replaced_calloc), true},
-    {"memalign", untyped(&replaced_memalign), true},
-    {"aligned_alloc", untyped(&replaced_aligned_alloc), true},
-    {"posix_memalign", untyped(&replaced_posix_memalign), true},
-    {"valloc", untyped(&replaced_valloc), true},
-    {"pvalloc", untyped(&replaced_pvalloc), true},
-    {"_Znwm", untyped(&replaced_new<of_new>), true},
-    {"_Znam", untyped(&replaced_new<of_new_array>), true},
+    {"malloc", &replaced_malloc, true},
+    {"calloc", &replaced_calloc, true},
+    {"memalign", &replaced_memalign, true},
+    {"aligned_alloc", &replaced_aligned_alloc, true},
+    {"posix_memalign", &replaced_posix_memalign, true},
+    {"valloc", &replaced_valloc, true},
+    {"pvalloc", &replaced_pvalloc, true},
+    {"_Znwm", &replaced_new<of_new>, true},
+    {"_Znam", &replaced_new<of_new_array>, true},
 };
 #undef SELFHEAL_DELETE
 
@@ -277,7 +274,7 @@ unsigned replacement_count() {
 
 Replacement replacement(unsigned index) {
   const Row& row = rows[index];
-  return {row.name, address_of_function(row.address), &next[index], row.gives};
+  return {row.name, address_of_function(row.function), &next[index], row.gives};
 }
 
 }  // namespace selfheal::probes::heap
