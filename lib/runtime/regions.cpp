@@ -210,8 +210,8 @@ const char* protect(const image::Module& module, const NamedPlace& place, u64 re
   if (problem == nullptr) {
     // A region named by hand has nothing recorded to be compared with.
     patch::RegionSpec spec;
-    problem = install(target, recorded_hash != 0 ? recorded_hash : target.code_hash, entry, spec, threads,
-                      index);
+    problem = install(target, recorded_hash != 0 ? recorded_hash : target.code_hash, entry, spec,
+                      threads, index);
   }
   if (problem != nullptr) {
     return problem;
