@@ -134,3 +134,17 @@ TEST_CASE("a signal that somebody sent is left alone", "[refine]") {
   const u8 load[] = {0x8b, 0x00};
   CHECK(recover::refine(fault, load).kind == FaultKind::other_signal);
 }
+
+TEST_CASE("an alignment check tells the address no more than a protection fault", "[refine]") {
+  Fault fault = protection_fault();
+  fault.signal = SIGBUS;
+  fault.code = BUS_ADRALN;
+  fault.trap = 17;
+  fault.kind = FaultKind::bus;
+  fault.registers.gpr[rdi] = 0x7f0000000003;
+  const std::vector<u8> load = {0x8b, 0x47, 0x04};  // mov eax, [rdi+4]
+  const Fault refined = recover::refine(fault, load);
+  CHECK(refined.kind == FaultKind::bus);
+  CHECK(refined.address == 0x7f0000000007);
+  CHECK(refined.access == Access::read);
+}
