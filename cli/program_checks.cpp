@@ -98,6 +98,12 @@ Check check_linkage(const image::ElfFile& file) {
       return {"linkage", Health::failure, "it is a shared library, not a program",
               "name the program that loads it"};
     }
+    if (file.go_program) {
+      return {"linkage", Health::failure,
+              "it is a Go program built without cgo, and so statically linked: the library does "
+              "not get into it, and it is not affected",
+              "nothing: Go turns such faults into panics, which the program can recover from"};
+    }
     return {"linkage", Health::failure,
             "it is statically linked: there is no dynamic loader that could preload anything",
             "use a dynamically linked build"};

@@ -34,20 +34,38 @@ const char* sanitizer_of(const image::ElfFile& file, const ElfView& elf) {
   return nullptr;
 }
 
+struct LanguageRuntime {
+  const char* name;
+  const char* library;  // needed by its programs
+  const char* symbol;   // in programs that have it inside
+  const char* text;     // or at least this
+};
+
+// Each of them turns SIGSEGV into an exception of its own language, or a guard page into one.
+constexpr LanguageRuntime runtimes[] = {
+    {"a Java virtual machine", "libjli.", "JNI_CreateJavaVM", nullptr},
+    {"a Java virtual machine", "libjvm.", nullptr, nullptr},
+    {"Node.js", "libnode.", "node_module_register", nullptr},
+    {"the .NET runtime", "libcoreclr.", nullptr, "libhostfxr.so"},
+    {"the .NET runtime", "libhostfxr.", nullptr, nullptr},
+    {"Mono", "libmono", "mono_jit_init", nullptr},
+    {"Ruby", "libruby", "ruby_init_stack", nullptr},
+    {"libsigsegv", "libsigsegv.", "stackoverflow_install_handler", nullptr},
+};
+
 const char* runtime_of(const image::ElfFile& file, const ElfView& elf) {
-  if (file.go_program || elf.has_section(".go.buildinfo")) {
-    return "the Go runtime";
-  }
-  if (needs(file, "libjli.") || needs(file, "libjvm.")) {
-    return "a Java virtual machine";
-  }
-  if (needs(file, "libnode.") || elf.mentions_symbol("node_module_register")) {
-    return "Node.js";
-  }
-  if (needs(file, "libcoreclr.") || needs(file, "libhostfxr.") || elf.contains("libhostfxr.so")) {
-    return "the .NET runtime";
+  for (const LanguageRuntime& runtime : runtimes) {
+    if (needs(file, runtime.library) ||
+        (runtime.symbol != nullptr && elf.mentions_symbol(runtime.symbol)) ||
+        (runtime.text != nullptr && elf.contains(runtime.text))) {
+      return runtime.name;
+    }
   }
   return nullptr;
+}
+
+bool has_python(const image::ElfFile& file, const ElfView& elf) {
+  return needs(file, "libpython") || elf.mentions_symbol("Py_BytesMain");
 }
 
 }  // namespace
@@ -58,12 +76,25 @@ Check check_signal_owner(const image::ElfFile& file, const ElfView& elf) {
             fmt::format("it is built with {}, which owns SIGSEGV and must come first among the "
                         "loaded libraries",
                         sanitizer),
-            "use a build without the sanitizer"};
+            "use a build without the sanitizer; to find a fault, the sanitizer alone does better"};
+  }
+  if (file.go_program || elf.has_section(".go.buildinfo")) {
+    return {
+        "signals", Health::failure,
+        "it is a Go program, whose runtime needs the signal stacks for itself: the library does "
+        "nothing in it",
+        "nothing: Go turns such faults into panics, which the program can recover from"};
   }
   if (const char* runtime = runtime_of(file, elf); runtime != nullptr) {
     return {"signals", Health::warning,
             fmt::format("it contains {}, which handles SIGSEGV itself and is asked first", runtime),
             "expect healing in its C and C++ parts only"};
+  }
+  if (has_python(file, elf)) {
+    return {"signals", Health::fine,
+            "it contains Python: where its faulthandler is enabled it is asked first, and what it "
+            "reports is recorded as well",
+            ""};
   }
   if (elf.mentions_symbol("sigaction") || elf.mentions_symbol("signal")) {
     return {"signals", Health::fine, "it sets signal handlers; they go on working", ""};

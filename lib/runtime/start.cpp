@@ -12,6 +12,7 @@
 #include "lib/runtime/asked.h"
 #include "lib/runtime/code_kinds.h"
 #include "lib/runtime/fault_path.h"
+#include "lib/runtime/go_program.h"
 #include "lib/runtime/live.h"
 #include "lib/runtime/messages.h"
 #include "lib/runtime/region_entry.h"
@@ -85,7 +86,7 @@ void restore_originals(u64 address, u8* buffer, u64 size) {
 
 void start(const char* const* environment) {
   // A privileged program must not be steered by its caller's environment (DESIGN.md, invariant 6).
-  if (getauxval(AT_SECURE) != 0) {
+  if (getauxval(AT_SECURE) != 0 || is_go_program()) {
     return;
   }
   options::apply_environment(environment, runtime.options, {&complain, nullptr});

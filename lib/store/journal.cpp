@@ -27,8 +27,10 @@ bool check_header(const JournalHeader& header, u64 size, const char* name, Error
     return false;
   }
   if (header.version != format_version) {
-    (error.at(name, offsetof(JournalHeader, version)) << "format version ").decimal(header.version)
-        << ", but this libselfheal knows only version 1" << remedy;
+    ((error.at(name, offsetof(JournalHeader, version)) << "format version ").decimal(header.version)
+     << ", but this libselfheal knows only version ")
+            .decimal(format_version)
+        << remedy;
     return false;
   }
   if (header.checksum != fixed_checksum(header)) {
