@@ -154,13 +154,38 @@ bool is_allocators(const heap::Replacement& row, u64 function, u64 allocator) {
          std::string_view(image::soname(module)) == "libstdc++.so.6";
 }
 
+// What a call of this function gets to. In a program at a fixed address whose code takes the
+// function's address, the name stands for the program's own jump to it (a canonical PLT entry):
+// then it is the next definition.
+u64 function_named(const char* name) {
+  const u64 address = address_of(dlsym(RTLD_DEFAULT, name));
+  image::Module module;
+  image::Symbol symbol{};
+  const bool defined = address == 0 || !image::locate_module(address, module) ||
+                       image::find_symbol(module, name, symbol);
+  return defined ? address : address_of(dlsym(RTLD_NEXT, name));
+}
+
+// A sanitizer's allocator watches its chunks itself, and better.
+bool has_sanitizer() {
+  for (const char* entry : {"__asan_init", "__hwasan_init", "__tsan_init", "__msan_init"}) {
+    if (dlsym(RTLD_DEFAULT, entry) != nullptr) {
+      return true;
+    }
+  }
+  return false;
+}
+
 // In the table's order: whoever has a chunk of ours must be able to give it back.
 bool divert_allocator(patch::Threads threads) {
-  const u64 allocator = address_of(dlsym(RTLD_DEFAULT, "malloc"));
+  if (has_sanitizer()) {
+    return false;
+  }
+  const u64 allocator = function_named("malloc");
   bool any = false;
   for (unsigned i = 0; i < heap::replacement_count(); ++i) {
     const heap::Replacement row = heap::replacement(i);
-    const u64 function = address_of(dlsym(RTLD_DEFAULT, row.name));
+    const u64 function = function_named(row.name);
     if (function == 0 || !is_allocators(row, function, allocator)) {
       continue;
     }
