@@ -163,6 +163,18 @@ bool leads_to_abort(const ImageView& image, u64 address) {
            never_returns(image, function)));
 }
 
+void spare_main(FaultRecord& record, std::span<const Frame> frames, const ImageView& image) {
+  const u64 caller = record.blamed_frame + u64{1};
+  image::Module module;
+  if (record.region.size != 0 && caller < frames.size() &&
+      image.find_module(image.context, frames[caller].lookup_address(), module) &&
+      image.is_system(image.context, module)) {
+    record.region = {};
+    record.region.entry.module = no_module;
+    record.blamed_frame = 0;
+  }
+}
+
 AbortStory tell_abort(std::span<const Frame> frames, const ImageView& image,
                       const AbortClues& clues) {
   Telling telling(image, clues);

@@ -44,6 +44,10 @@ AbortStory tell_abort(std::span<const Frame> frames, const ImageView& image,
 // Is code at this address part of the machinery when it is found below an abort?
 bool leads_to_abort(const ImageView& image, u64 address);
 
+// main(), called by libc, that raises SIGABRT means it: timeout(1) and shells die of what a child
+// died of. Nobody is blamed then.
+void spare_main(FaultRecord& record, std::span<const Frame> frames, const ImageView& image);
+
 constexpr bool is_abort(FaultKind kind) {
   switch (kind) {
     case FaultKind::abort:

@@ -125,6 +125,10 @@ void judge_stack(Diagnosis& diagnosis) {
     diagnosis.record.fault = diagnosis.fault;
     diagnosis.record.site = {diagnosis.fault.registers.rip, no_module, {}};
   }
+  if (diagnosis.fault.kind == FaultKind::abort && !diagnosis.story.certain) {
+    recover::spare_main(diagnosis.record, std::span(diagnosis.frames).first(diagnosis.frame_count),
+                        recover::live_image());
+  }
   for (u64 i = 0; i < sizeof diagnosis.story.message; ++i) {
     diagnosis.record.detail.message[i] = diagnosis.story.message[i];
   }

@@ -212,3 +212,14 @@ TEST_CASE("a return or a jump to another function is a way back", "[abort]") {
   process.put(0x1050, {0xf3, 0xc3});
   CHECK_FALSE(never(0x1000));
 }
+
+TEST_CASE("main is not blamed for a signal it sends itself, others are", "[abort]") {
+  Aborting process;
+  const auto blamed_size = [&process](const std::vector<u64>& functions) {
+    FaultRecord record = process.blame(FaultKind::abort, functions);
+    recover::spare_main(record, Aborting::frames(functions), process.view());
+    return record.region.size;
+  };
+  CHECK(blamed_size({in_raise, f0, libc + 0x1800, f1}) == 0);
+  CHECK(blamed_size({in_raise, f0, f1, libc + 0x1800}) != 0);
+}

@@ -200,6 +200,14 @@ class Sandbox(Server):
 
 
 class RealPrograms(Server):
+    def test_timeout_dies_as_its_child_did_and_means_it(self):
+        command = ["/usr/bin/timeout", "60", program, f"abort={text}"]
+        for _ in range(2):
+            environment = self.store().environment("mode=observe")
+            self.assertEqual(self.start(command, environment=environment).returncode, died)
+        region = self.only_region()  # the child's
+        self.assertEqual(symbols.name_at(program, region["offset"]), "do_abort")
+
     def test_python_goes_on_after_its_own_abort(self):
         python = "/usr/bin/python3"
         if not os.path.exists(python):
