@@ -75,6 +75,11 @@ std::string stderr_identity() {
                                             : "";
 }
 
+// CLI11 reads "-1" as 2^64 - 1.
+std::string sign_problem(std::string& size) {
+  return size.starts_with('-') ? "a size cannot be negative" : "";
+}
+
 Result<Launch> prepare(const Session& session, const Request& request) {
   const Result<options::Options> options = merged_options(request.settings, exit_own_failure);
   if (!options) {
@@ -202,7 +207,8 @@ void add_run(CLI::App& app, Session& session) {
       ->add_option("--memory-limit", request->supervision.memory_limit,
                    "End it when it uses more memory, with all its descendants (512M, 2G)")
       ->type_name("SIZE")
-      ->transform(CLI::AsSizeValue(false));
+      ->transform(CLI::AsSizeValue(false))
+      ->transform(CLI::Validator(&sign_problem, ""));  // asked first
   tuning("--stop-timeout", request->stop_timeout, "SECONDS",
          "From SIGTERM to SIGKILL when it is ended for its health or its memory")
       ->check(CLI::NonNegativeNumber);
