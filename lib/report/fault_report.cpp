@@ -154,7 +154,8 @@ class FaultReport {
     label(line_, "recorded");
     switch (kept) {
       case Kept::recorded:
-        line_ << "in the journal; `selfheal info` shows it again";
+        line_ << (record_.region.size != 0 ? "in the journal; `selfheal info` shows it again"
+                                           : "in the journal; `selfheal list` names it");
         break;
       case Kept::journal_full:
         line_ << "no: the journal is full (`selfheal list`, run as the store's owner, makes room)";

@@ -39,7 +39,7 @@ TEST_CASE("a report without symbols, region or instruction says so") {
         "  instruction  could not be read\n"
         "  function     none could be blamed\n"
         "  stack        could not be walked\n"
-        "  recorded     in the journal; `selfheal info` shows it again\n"
+        "  recorded     in the journal; `selfheal list` names it\n"
         "  next time    it is not healed: no function to blame is known\n");
 }
 
