@@ -43,6 +43,9 @@ bool out_of_stack(u64 address, u64 stack_pointer, StackRange stack) {
   if (stack_pointer < null_page_end || (stack.known() && !near_stack(stack_pointer, stack))) {
     return false;
   }
+  if (stack.known() && address >= stack.high) {
+    return false;  // an overrun beyond its beginning
+  }
   return address + stack_reach >= stack_pointer && address < stack_pointer + stack_reach;
 }
 

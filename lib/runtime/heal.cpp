@@ -22,6 +22,7 @@
 #include "lib/runtime/heap_probe.h"
 #include "lib/runtime/return_choice.h"
 #include "lib/runtime/runtime.h"
+#include "lib/runtime/stack_bounds.h"
 #include "lib/runtime/symbolize.h"
 #include "lib/store/budget.h"
 #include "probes/hooks.h"
@@ -91,9 +92,7 @@ void note_time_out(Thread& thread) {
 
 // The engine sees the access only. Next to the guest's stack pointer it is the end of the stack.
 void note_exhaustion(Fault& fault) {
-  constexpr u64 near = 64 * 1024;
-  if (fault.kind == FaultKind::wild_access && fault.address != 0 &&
-      fault.address + near - fault.registers.gpr[rsp] < 2 * near) {
+  if (fault.kind == FaultKind::wild_access && next_to_stack_pointer(fault)) {
     fault.kind = FaultKind::stack_exhaustion;
   }
 }

@@ -35,4 +35,11 @@ recover::StackBounds whole_stack_bounds(u64 sp) {
   return bounds_or(sp, largest_stack);
 }
 
+bool next_to_stack_pointer(const Fault& fault) {
+  constexpr u64 near = 64 * 1024;
+  const u64 sp = fault.registers.gpr[rsp];
+  return fault.address != 0 && fault.address + near - sp < 2 * near &&
+         fault.address < stack_bounds(sp).high;
+}
+
 }  // namespace selfheal::runtime

@@ -17,10 +17,8 @@ struct Task {
 // thread's stack is known the probe has said so; on one that the program made itself (makecontext,
 // coroutines) a recursion has to be seen for it.
 bool may_be_exhaustion(const Fault& fault) {
-  constexpr u64 near = 64 * 1024;
   return fault.kind == FaultKind::stack_exhaustion ||
-         (fault.kind == FaultKind::wild_access && fault.address != 0 &&
-          fault.address + near - fault.registers.gpr[rsp] < 2 * near);
+         (fault.kind == FaultKind::wild_access && next_to_stack_pointer(fault));
 }
 
 void walk(void* argument) {

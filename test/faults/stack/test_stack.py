@@ -180,6 +180,17 @@ class InsideLibc(Stack):
                    "compile", range(2, 8), remedies=())
 
 
+class Crowd(Stack):
+    def test_threads_that_are_refused_at_once_while_signals_arrive(self):
+        command = self.command("stack_crowd", "4", "100")
+        self.options = "heals-per-minute=0"
+        self.assertEqual(self.serve_alone(command, []).returncode, segfault)
+        self.assertEqual(self.serve(command, []).returncode, segfault)
+        self.assertEqual(self.recorded(command)["function"], "count_lists")
+        second = self.serve(command, [])
+        self.assertEqual((second.returncode, second.stdout), (0, "0 wrong\n"), second.stderr)
+
+
 class NoRecursion(Stack):
     """One frame that is too large: its function is run by the engine."""
 
