@@ -39,6 +39,15 @@ void say_duration(u64 ns, Text& out) {
   out.decimal(ns % 1000 / 100) << " us";
 }
 
+// What the allocation probe did: nothing was rolled back, no error returned.
+void say_remedy(const HealRecord& record, Text& out) {
+  if (has_remedy(record.remedies, Remedy::ignore_free)) {
+    out << "; the free was not done";
+  } else if (has_remedy(record.remedies, Remedy::pad_allocation)) {
+    out << "; the chunk's padding took it";
+  }
+}
+
 void say_irrevocable(const HealRecord& record, Text& out) {
   constexpr u32 kept = sizeof record.irrevocable_calls / sizeof record.irrevocable_calls[0];
   out << ", could not undo ";
@@ -81,6 +90,11 @@ void render_heal(const HealRecord& record, Symbolizer symbols, Sink sink) {
   line << " at ";
   say_place(record.site, modules, line);
   if (record.outcome == HealOutcome::left_to_die) {
+    out.line(line);
+    return;
+  }
+  if (record.remedies != 0 && record.reason == ValueReason::none) {
+    say_remedy(record, line);
     out.line(line);
     return;
   }

@@ -192,6 +192,11 @@ void say_fault(const Fault& fault, const u8* bytes, u64 size, Text& out) {
       }
       return;
     case FaultKind::heap_overflow:
+      if (fault.access == Access::none) {
+        out << "allocated a heap chunk that was overflown: found damaged at 0x";
+        out.hex(fault.address);
+        return;
+      }
       out << access_verb(fault.access) << "0x";
       out.hex(fault.address) << ", beyond the bounds of a heap chunk";
       return;

@@ -14,7 +14,8 @@ namespace selfheal::runtime {
 
 // Must a fault of this kind, seen by the engine, not be given back to the processor?
 constexpr bool must_stop(FaultKind kind) {
-  return kind == FaultKind::stack_overwrite || kind == FaultKind::return_mismatch;
+  return kind == FaultKind::stack_overwrite || kind == FaultKind::return_mismatch ||
+         kind == FaultKind::heap_overflow || kind == FaultKind::use_after_free;
 }
 
 // Where to send the guest of an activation that was committed.

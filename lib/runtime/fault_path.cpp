@@ -57,7 +57,6 @@ Diagnosis* take_diagnosis() {
 Fault in_original_code(const Fault& fault) {
   Fault moved = fault;
   moved.registers.rip = runtime.patcher.original_address(fault.registers.rip);
-  name_heap_fault(moved);
   return moved;
 }
 
@@ -129,6 +128,7 @@ void judge_stack(Diagnosis& diagnosis) {
     recover::spare_main(diagnosis.record, std::span(diagnosis.frames).first(diagnosis.frame_count),
                         recover::live_image());
   }
+  name_heap_fault(diagnosis.record.fault);
   for (u64 i = 0; i < sizeof diagnosis.story.message; ++i) {
     diagnosis.record.detail.message[i] = diagnosis.story.message[i];
   }

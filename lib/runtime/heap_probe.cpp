@@ -92,7 +92,8 @@ void add_rule(const CatalogEntry& entry, const CodeRef& site, u8 remedies, bool 
   const u64 address = address_here(entry, site);
   const u8 in_force = entry.policy == store::Policy::heal ? entry.remedies & remedies : 0;
   if (address != 0 && (in_force != 0 || guard)) {
-    heap::add_rule(address, {in_force, guard, entry.padding, entry.id});
+    const bool before = guard && entry.detail.chunk_offset < 0;
+    heap::add_rule(address, {in_force, guard, before, entry.padding, entry.id});
   }
 }
 
@@ -262,6 +263,12 @@ void apply_heap_probe(patch::Threads threads) {
 
 void name_heap_fault(Fault& fault) {
   constexpr u8 page_fault = 14;
+  // While chunks are ours, what the allocator refuses to take back is no chunk of its own.
+  if (const u64 pointer = heap::handed_on();
+      fault.kind == FaultKind::heap_corruption && pointer != 0) {
+    fault.kind = FaultKind::bad_free;
+    fault.address = pointer;
+  }
   if (fault.kind == FaultKind::wild_access && fault.trap == page_fault) {
     const FaultKind kind = heap::check_access(fault.address, 1, fault.access == Access::write);
     fault.kind = kind != FaultKind::none ? kind : fault.kind;

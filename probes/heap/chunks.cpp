@@ -131,9 +131,11 @@ u64 allocate(u64 size, u64 alignment, u64 site, bool zero) {
   }
   const SizeClass& c = *place.size_class;
   const u64 slot_begin = c.slot_begin(place.index);
-  const u64 begin = c.guarded
-                        ? (slot_begin + c.capacity() - extent) & ~(wanted_alignment - 1)
-                        : (slot_begin + red_zone + wanted_alignment - 1) & ~(wanted_alignment - 1);
+  const u64 mask = ~(wanted_alignment - 1);
+  u64 begin = (slot_begin + red_zone + wanted_alignment - 1) & mask;
+  if (c.guarded) {
+    begin = rule.before ? slot_begin : (slot_begin + c.capacity() - extent) & mask;
+  }
   Slot& slot = place.slot();
   slot.asked = static_cast<u32>(size);
   slot.extent = static_cast<u32>(extent);

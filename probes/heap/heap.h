@@ -81,6 +81,10 @@ bool find_chunk(u64 address, ChunkInfo& chunk);
 // that begin or end in a chunk are: word-wise string functions make them.
 FaultKind check_access(u64 address, u64 size, bool write);
 
+// The pointer that the calling thread's free has handed on to the allocator, which has not returned
+// yet; 0: none.
+u64 handed_on();
+
 // Where chunks are: check_access has nothing to say of other addresses.
 u64 arena_begin();
 u64 arena_size();

@@ -16,6 +16,7 @@ namespace {
 
 constinit Options options{};
 constinit bool is_started = false;
+constinit thread_local u64 handed = 0;
 
 // Native paths, in the order of the table below.
 enum Name : unsigned {
@@ -75,7 +76,13 @@ u64 take_back(u64 pointer, u64 b, u64 c, u64 d) {
     release(pointer, site);
     return 0;
   }
-  return dropped(pointer, site) ? 0 : call_next(static_cast<Name>(name), pointer, b, c, d);
+  if (dropped(pointer, site)) {
+    return 0;
+  }
+  handed = pointer;
+  const u64 result = call_next(static_cast<Name>(name), pointer, b, c, d);
+  handed = 0;
+  return result;
 }
 
 // 0: the allocator has to do it.
@@ -172,7 +179,13 @@ u64 replaced_realloc(u64 pointer, u64 size, u64, u64) {
     pointer = 0;
   }
   const u64 chunk = pointer == 0 ? allocate(size, 1, site, false) : 0;
-  return chunk != 0 ? chunk : call_next(of_realloc, pointer, size);
+  if (chunk != 0) {
+    return chunk;
+  }
+  handed = pointer;
+  const u64 moved = call_next(of_realloc, pointer, size);
+  handed = 0;
+  return moved;
 }
 
 u64 replaced_reallocarray(u64 pointer, u64 count, u64 size, u64) {
@@ -262,6 +275,10 @@ bool start(const Options& wanted, const Reports& told) {
   reports = told;
   is_started = arena.reserve(wanted.address_limit, told.may_map);
   return is_started;
+}
+
+u64 handed_on() {
+  return handed;
 }
 
 bool started() {

@@ -5,7 +5,7 @@ namespace {
 
 struct Cell {
   std::atomic<u64> site;
-  std::atomic<u64> words;  // padding : 32 | guard : 8 | remedies : 8
+  std::atomic<u64> words;  // padding : 32 | before : 1 | guard : 1 | remedies : 8
   std::atomic<u64> owner;
   bool renewed;
 };
@@ -25,7 +25,7 @@ Cell* find(u64 site) {
 }
 
 u64 pack(const SiteRule& rule) {
-  return u64{rule.padding} << 32 | u64{rule.guard} << 8 | rule.remedies;
+  return u64{rule.padding} << 32 | u64{rule.before} << 9 | u64{rule.guard} << 8 | rule.remedies;
 }
 
 }  // namespace
@@ -75,8 +75,8 @@ SiteRule rule_of(u64 site) {
     return {};
   }
   const u64 words = cell->words.load(std::memory_order_acquire);
-  return {static_cast<u8>(words), ((words >> 8) & 1) != 0, static_cast<u32>(words >> 32),
-          cell->owner.load(std::memory_order_relaxed)};
+  return {static_cast<u8>(words), ((words >> 8) & 1) != 0, ((words >> 9) & 1) != 0,
+          static_cast<u32>(words >> 32), cell->owner.load(std::memory_order_relaxed)};
 }
 
 }  // namespace selfheal::probes::heap

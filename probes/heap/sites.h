@@ -17,6 +17,7 @@ namespace selfheal::probes::heap {
 struct SiteRule {
   u8 remedies;  // Remedy bits
   bool guard;   // chunks of this site go into guarded slots
+  bool before;  // with the guard page before them, not behind: something writes there
   u32 padding;  // bytes
   u64 owner;    // whatever the rule's maker wants to find it by: the catalog entry's id
 
