@@ -11,6 +11,7 @@
 #include "lib/image/module.h"
 #include "lib/patch/stubs.h"
 #include "lib/runtime/code_kinds.h"
+#include "lib/runtime/definitions.h"
 #include "lib/runtime/messages.h"
 #include "lib/runtime/region_entry.h"
 #include "lib/runtime/runtime.h"
@@ -68,7 +69,7 @@ bool same_module(u64 a, u64 b) {
 }
 
 u64 find_function(const char* name) {
-  const u64 found = address_of(dlsym(RTLD_DEFAULT, name));
+  const u64 found = find_definition(name);
   for (const VersionedName& known : heap_versions) {
     if (known.name == name &&
         same_module(found, address_of(dlsym(RTLD_DEFAULT, "gnu_get_libc_version")))) {

@@ -8,6 +8,7 @@
 #include "emulator/heap_view.h"
 #include "lib/image/module.h"
 #include "lib/image/symbols.h"
+#include "lib/runtime/definitions.h"
 #include "lib/runtime/heal_record.h"
 #include "lib/runtime/heap_reports.h"
 #include "lib/runtime/messages.h"
@@ -155,18 +156,6 @@ bool is_allocators(const heap::Replacement& row, u64 function, u64 allocator) {
          std::string_view(image::soname(module)) == "libstdc++.so.6";
 }
 
-// What a call of this function gets to. In a program at a fixed address whose code takes the
-// function's address, the name stands for the program's own jump to it (a canonical PLT entry):
-// then it is the next definition.
-u64 function_named(const char* name) {
-  const u64 address = address_of(dlsym(RTLD_DEFAULT, name));
-  image::Module module;
-  image::Symbol symbol{};
-  const bool defined = address == 0 || !image::locate_module(address, module) ||
-                       image::find_symbol(module, name, symbol);
-  return defined ? address : address_of(dlsym(RTLD_NEXT, name));
-}
-
 // A sanitizer's allocator watches its chunks itself, and better.
 bool has_sanitizer() {
   for (const char* entry : {"__asan_init", "__hwasan_init", "__tsan_init", "__msan_init"}) {
@@ -182,12 +171,16 @@ bool divert_allocator(patch::Threads threads) {
   if (has_sanitizer()) {
     return false;
   }
-  const u64 allocator = function_named("malloc");
+  const u64 allocator = find_definition("malloc");
   bool any = false;
   for (unsigned i = 0; i < heap::replacement_count(); ++i) {
     const heap::Replacement row = heap::replacement(i);
-    const u64 function = function_named(row.name);
+    const u64 function = find_definition(row.name);
     if (function == 0 || !is_allocators(row, function, allocator)) {
+      if (row.vital) {
+        say("the heap is not watched here: malloc's module does not have ", row.name);
+        return false;
+      }
       continue;
     }
     const char* problem = divert(function, row.replacement, *row.next, threads);

@@ -69,6 +69,7 @@ struct Replacement {
   const char* name;
   u64 replacement;  // address of the function that takes its place
   u64* next;        // where its native path is to be noted
+  bool vital;       // who calls it must get here, whatever else is diverted
   bool gives;       // chunks out; the others must be diverted where they exist, or none of these is
 };
 unsigned replacement_count();

@@ -291,7 +291,8 @@ unsigned replacement_count() {
 
 Replacement replacement(unsigned index) {
   const Row& row = rows[index];
-  return {row.name, address_of_function(row.function), &next[index], row.gives};
+  const bool vital = index == of_free || index == of_realloc || index == of_malloc;
+  return {row.name, address_of_function(row.function), &next[index], vital, row.gives};
 }
 
 }  // namespace selfheal::probes::heap

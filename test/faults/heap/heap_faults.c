@@ -15,6 +15,7 @@
 
 static int served;
 /* More than is in a buffer of 1,000, by 16 bytes. */
+/* Too long for a buffer of 1,000, by 16 bytes. */
 static char long_text[1017];
 
 __attribute__((noinline)) static char* new_buffer(size_t size) {
@@ -42,6 +43,10 @@ HANDLER beyond(long from, long to) {
 HANDLER do_few(void) {
   return beyond(0, 1016);
 }
+HANDLER do_many(void) {
+  return beyond(0, 3000);
+}
+
 HANDLER do_lot(void) {
   return beyond(0, 1L << 24);
 }
@@ -50,8 +55,8 @@ HANDLER do_under(void) {
 }
 
 HANDLER do_copy(void) {
-  char* buffer = new_buffer(40);
-  char* behind = new_buffer(40);
+  char* buffer = new_buffer(1000);
+  char* behind = new_buffer(1000);
   strcpy(buffer, long_text);
   int length = (int)strlen(buffer);
   free(behind);
@@ -60,8 +65,8 @@ HANDLER do_copy(void) {
 }
 
 HANDLER do_print(void) {
-  char* buffer = new_buffer(40);
-  char* behind = new_buffer(40);
+  char* buffer = new_buffer(1000);
+  char* behind = new_buffer(1000);
   sprintf(buffer, "%s", long_text);
   free(behind);
   free(buffer);
@@ -78,7 +83,8 @@ HANDLER do_late_write(void) {
   char* second = new_buffer(40);
   drop(first);
   drop(second);
-  memset(second, 0x33, 16);
+  /* As libc mangles its links: the next chunk would begin at an odd address. */
+  *(volatile uintptr_t*)second = ((uintptr_t)second >> 12) ^ 0x1231;
   first = new_buffer(40);
   second = new_buffer(40);
   free(first);
@@ -159,6 +165,7 @@ static const struct {
     {"good", do_good},
     {"few", do_few},
     {"lot", do_lot},
+    {"many", do_many},
     {"under", do_under},
     {"copy", do_copy},
     {"print", do_print},
@@ -214,6 +221,7 @@ static void dispatch(char* request) {
 }
 
 int main(int count, char** arguments) {
+  memset(long_text, 0x11, sizeof long_text - 1);
   for (int i = 1; i < count; ++i) {
     dispatch(arguments[i]);
   }
