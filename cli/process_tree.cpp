@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/image/elf_file.h"
+
 namespace selfheal::cli {
 namespace {
 
@@ -138,6 +140,11 @@ u64 proportional_bytes(pid_t pid) {
 bool has_library(pid_t pid, const std::string& library, int signal) {
   const u64 caught = line_value(fmt::format("/proc/{}/status", pid), "SigCgt:", 16);
   if ((caught >> (signal - 1) & 1) == 0) {
+    return false;
+  }
+  image::ElfFile program;
+  image::inspect_file(fmt::format("/proc/{}/exe", pid).c_str(), program);
+  if (program.go_program) {
     return false;
   }
   // By inode, as the path may be seen differently from there (chroot, a container), or by name, as

@@ -29,7 +29,8 @@ std::vector<ThreadState> threads_of(pid_t pid);
 u64 resident_bytes(pid_t pid);
 u64 proportional_bytes(pid_t pid);
 
-// The library is loaded, and its handler for this signal in place.
+// The library is loaded and, unless it is switched off, its handler for this signal in place. It
+// stays out of Go programs, which have one of their own.
 bool has_library(pid_t pid, const std::string& library, int signal);
 
 }  // namespace selfheal::cli

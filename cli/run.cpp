@@ -110,21 +110,25 @@ Result<Launch> prepare(const Session& session, const Request& request) {
 }
 
 // The program tells of itself what it can, and we what we saw.
-void record_trouble(const std::string& store, const Trouble& trouble,
+void record_trouble(const std::string& store, bool switched_off, const Trouble& trouble,
                     const std::vector<pid_t>& processes, const Pause& pause) {
   const std::string waits = waiting_text(processes);
-  const Sampling sampling{find_library().value_or(""), [&] { return faults_recorded(store); }};
-  sample_program(sampling, trouble, processes, pause);
+  if (!switched_off) {
+    const Sampling sampling{find_library().value_or(""), [&] { return faults_recorded(store); }};
+    sample_program(sampling, trouble, processes, pause);
+  }
   record_event(store,
                {processes.empty() ? 0 : processes.front(), trouble.kind, 0, trouble.used,
                 trouble.kind == FaultKind::time_out && !waits.empty() ? waits : trouble.what});
 }
 
-SupervisorHooks hooks_for(const std::string& store) {
+SupervisorHooks hooks_for(const std::string& store, bool switched_off) {
   SupervisorHooks hooks;
   hooks.before_restart = [store] { promote_before_run(store); };
-  hooks.trouble = [store](const Trouble& trouble, const std::vector<pid_t>& processes,
-                          const Pause& pause) { record_trouble(store, trouble, processes, pause); };
+  hooks.trouble = [store, switched_off](const Trouble& trouble, const std::vector<pid_t>& processes,
+                                        const Pause& pause) {
+    record_trouble(store, switched_off, trouble, processes, pause);
+  };
   hooks.record = [store](const Event& event) { record_event(store, event); };
   return hooks;
 }
@@ -160,7 +164,10 @@ Outcome run(const Session& session, const Request& request) {
     std::fflush(stdout);
     return tl::unexpected(launch_failure(launch->path, execute(*launch)));
   }
-  return supervise(*launch, request.supervision, hooks_for(place->path));
+  const Result<options::Options> merged = merged_options(request.settings, exit_own_failure);
+  const options::Mode mode = merged ? merged->mode : options::Mode::off;
+  return supervise(*launch, request.supervision,
+                   hooks_for(place->path, mode == options::Mode::off));
 }
 
 }  // namespace

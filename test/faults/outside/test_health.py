@@ -70,6 +70,15 @@ class Health(SupervisedCase):
         self.assertIn("its health check failed 2 times in a row: HTTP status 500", self.said())
         self.wait_until_it_serves()
 
+    def test_with_the_library_switched_off_the_program_is_not_asked(self):
+        self.checked("--mode", "off")
+        self.get("/loop", 0.3)
+        self.wait_until_said("restart 1 in ")
+        self.assertIn("was ended", self.said())  # by us, and not by a signal that it did not know
+        self.wait_until_it_serves()
+        self.assertEqual([e["kind"] for e in self.events()], ["time-out"])
+        self.assertEqual(self.store().regions(), [])
+
     def test_without_restart_the_program_is_ended_with_status_124(self):
         self.run_server("--health-http", self.url(), *self.health)
         self.get("/sleep", 0.3)
