@@ -13,12 +13,14 @@ constexpr bool is_flag(options::OptionId id) {
 #define CHOICE(name, ...)
 #define TEXT(name, ...)
 #define NUMBER(name, ...)
+#define SECONDS(name, ...)
 #define REGIONS(name, ...)
 #define FLAG(name, ...) case options::OptionId::name:
 #include "lib/options/options.inc"  // NOLINT(bugprone-suspicious-include)
 #undef CHOICE
 #undef TEXT
 #undef NUMBER
+#undef SECONDS
 #undef REGIONS
 #undef FLAG
     return true;
@@ -39,6 +41,9 @@ const char* type_of(const options::OptionInfo& info) {
 #define NUMBER(name, ...)       \
   case options::OptionId::name: \
     return "N";
+#define SECONDS(name, ...)      \
+  case options::OptionId::name: \
+    return "SECONDS";
 #define REGIONS(name, ...)      \
   case options::OptionId::name: \
     return "MODULE!FUNCTION";
@@ -49,6 +54,7 @@ const char* type_of(const options::OptionInfo& info) {
 #undef CHOICE
 #undef TEXT
 #undef NUMBER
+#undef SECONDS
 #undef REGIONS
 #undef FLAG
     case options::OptionId::count_:

@@ -45,7 +45,7 @@ void set_checkpoint(Thread& t) {
   const u64 look = m.instructions + look_interval;
   m.budget = config().time_budget != 0 && look < m.limit ? look : m.limit;
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  if (t.signal_waits) {
+  if (t.signal_waits || t.over_budget) {
     m.budget = 0;
   }
 }
@@ -54,7 +54,7 @@ bool pause(Thread& t, u64 rip) {
   Machine& m = machine_of(t);
   if (t.signal_waits) {
     m.stop = Stop::signal;
-  } else if (m.instructions > m.limit) {
+  } else if (m.instructions > m.limit || t.over_budget) {
     m.stop = Stop::budget;
   } else if (looks_late(m)) {
     m.stop = Stop::budget;

@@ -50,6 +50,13 @@ void stop_for_signal(Thread& t, ucontext_t& c) {
   put_off_system_call(c);
 }
 
+void stop_for_budget(Thread& t, ucontext_t& c) {
+  t.over_budget = true;
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  machine_of(t).budget = 0;
+  put_off_system_call(c);
+}
+
 void stop_for_time(Thread& t, ucontext_t& c) {
   t.time_is_up = true;
   put_off_system_call(c);

@@ -29,6 +29,9 @@ Interrupted what_was_interrupted(const Thread& thread, const ucontext_t& context
 // A system call that has not begun, or would be restarted, is put off.
 void stop_for_signal(Thread& thread, ucontext_t& context);
 
+// The activation shall end with Stop::budget, at the next edge of a block.
+void stop_for_budget(Thread& thread, ucontext_t& context);
+
 // The time budget has run out during a system call: it is put off in the same way, and fails with
 // EINTR if it has begun; thread.time_is_up tells why.
 void stop_for_time(Thread& thread, ucontext_t& context);

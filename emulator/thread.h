@@ -66,7 +66,11 @@ struct Thread {
   Fault fault;  // what take_fault or an explicit check saw
   Suspension suspension;
   UndoLog log;
-  u64 memory;  // one mapping: engine stack, undo log, scratch block, vector save area
+  u64 instruction_limit;  // of the activation; 0: none
+  u64 activation;         // counts them
+  u32 ticks;              // of processor time, in the activation (the runtime's)
+  bool over_budget;       // set by stop_for_budget
+  u64 memory;             // one mapping: engine stack, undo log, scratch block, vector save area
   u64 memory_size;
   void* scratch;    // the interpreter's own per-thread data
   u64 signal_area;  // the runtime's, Config::signal_area_size bytes, 64-byte aligned

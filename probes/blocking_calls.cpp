@@ -15,8 +15,11 @@ constexpr u64 one_piece_of_news = u64{1} << 40;
 
 }  // namespace
 
-// Read by forwards.S: the word, and what is added to it for news of this process's own.
+// Read and written by forwards.S: the word, and what is added to it for news of this process's own;
+// whether a connection was ever accepted.
 extern "C" {
+__attribute__((visibility("hidden"))) constinit bool selfheal_serves = false;
+
 __attribute__((visibility("hidden"))) constinit const u64* selfheal_generation_word =
     &never_changes;
 __attribute__((visibility("hidden"))) constinit u64 selfheal_news = 0;
@@ -66,6 +69,10 @@ void look_again() {
 
 void look_again_everywhere() {
   __atomic_fetch_add(&selfheal_news, one_piece_of_news, __ATOMIC_ACQ_REL);
+}
+
+bool serves() {
+  return __atomic_load_n(&selfheal_serves, __ATOMIC_RELAXED);
 }
 
 u64 progress_count() {

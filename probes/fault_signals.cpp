@@ -16,6 +16,7 @@
 #include "probes/sandbox.h"
 #include "probes/thread_state.h"
 #include "probes/threads.h"
+#include "probes/timer_signal.h"
 
 namespace selfheal::probes {
 
@@ -185,7 +186,7 @@ Decision on_sent_signal(SignalContext& signal, Disposition& disposition) {
   }
   if (own) {
     forget_pending();
-  } else if (commit_pending_for(signal)) {
+  } else if (commit_pending_for(signal) || signal.signal == timer_signal()) {
     return Decision::die;
   }
   return ask_fault_hook(fault, signal);
@@ -208,6 +209,11 @@ extern "C" __attribute__((visibility("hidden"))) Frame* selfheal_place_frame(Fra
 extern "C" __attribute__((visibility("hidden"))) void selfheal_on_signal(int number, Frame* frame) {
   const int kept = errno;
   SignalContext signal{number, &frame->info, frame->context(), kept};
+  if (number == timer_signal() && hooks().timer != nullptr && hooks().timer(signal)) {
+    errno = signal.error_number;
+    resume(signal, false);
+    return;
+  }
   Disposition disposition{};
   Decision decision = synchronous(frame->info) ? on_exception(signal, disposition)
                                                : on_sent_signal(signal, disposition);
@@ -243,7 +249,8 @@ bool guarded(void (*function)(void*), void* argument) {
 
 void set_kernel_handler(int signal, const Disposition& wanted) {
   constexpr u64 restorer = 0x04000000;
-  const bool restart = wanted.is_ignored() || wanted.flags & SA_RESTART;
+  const bool timers = signal == timer_signal() && !wanted.has_handler();
+  const bool restart = wanted.is_ignored() || timers || wanted.flags & SA_RESTART;
   const Disposition ours{
       address_of_function(selfheal_signal_entry),
       SA_SIGINFO | SA_ONSTACK | u64{SA_NODEFER} | restorer | (restart ? u64{SA_RESTART} : 0),
@@ -255,10 +262,6 @@ bool is_our_handler(const Disposition& in_kernel) {
   return in_kernel.handler == address_of_function(selfheal_signal_entry);
 }
 
-namespace {
-
-// From here on the signal is ours; what it was set to, and whether it was blocked, becomes what
-// the application is told.
 void take_over(int signal) {
   Disposition inherited{};
   kernel_sigaction(signal, nullptr, &inherited);
@@ -270,6 +273,8 @@ void take_over(int signal) {
     unblock_in_kernel(signal_bit(signal));
   }
 }
+
+namespace {
 
 void learn_libc_restorer() {
   Disposition inherited{};

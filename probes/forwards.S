@@ -3,7 +3,9 @@
    Each wrapper leaves every argument (on the stack too: execl is variadic) and the caller's frame
    as they are and jumps to the next definition: cancellation, errno and unwinding are libc's own.
 
-       accept:  ++thread.progress; if (*generation_word + news != thread.seen) look(); jmp *next
+       read:    ++thread.progress; if (*generation_word + news != thread.seen) look(); jmp *next
+       accept:  the same, and the process is known to serve others
+       write:   ++thread.progress; jmp *next
        execve:  before_exec(arguments); jmp *next
 
    A `next` slot starts out at a stub that looks the definition up: nothing depends on who is
@@ -56,13 +58,18 @@ selfheal_next_\name: .quad .Lstub_\name
         .cfi_adjust_cfa_offset -56
         .endm
 
-        .macro BLOCKING name
+        .macro BLOCKING name, mark
         NEXT \name
         FUNCTION \name
         .cfi_startproc
         endbr64
         movq selfheal_probe_thread@gottpoff(%rip), %r11
         incq %fs:THREAD_PROGRESS(%r11)
+        .ifnb \mark
+        cmpb $0, \mark(%rip)
+        movb $1, \mark(%rip)
+        je 1f
+        .endif
         movq %fs:THREAD_SEEN(%r11), %r10
         movq selfheal_generation_word(%rip), %r11
         movq (%r11), %r11
@@ -73,6 +80,18 @@ selfheal_next_\name: .quad .Lstub_\name
 1:      PUSH_ARGUMENTS
         call selfheal_look_at_generation
         POP_ARGUMENTS
+        jmpq *selfheal_next_\name(%rip)
+        .cfi_endproc
+        .size \name, . - \name
+        .endm
+
+        .macro PROGRESS name
+        NEXT \name
+        FUNCTION \name
+        .cfi_startproc
+        endbr64
+        movq selfheal_probe_thread@gottpoff(%rip), %r11
+        incq %fs:THREAD_PROGRESS(%r11)
         jmpq *selfheal_next_\name(%rip)
         .cfi_endproc
         .size \name, . - \name
@@ -111,8 +130,8 @@ selfheal_resolve_and_jump:
 
 /* Calls that wait for the world. Their 2.2.5 versions that differ (pthread_cond_*) are from before
    x86-64 was released; the default versions are what dlsym gives. */
-        BLOCKING accept
-        BLOCKING accept4
+        BLOCKING accept, selfheal_serves
+        BLOCKING accept4, selfheal_serves
         BLOCKING epoll_wait
         BLOCKING poll
         BLOCKING select
@@ -121,7 +140,7 @@ selfheal_resolve_and_jump:
         BLOCKING recv
         BLOCKING recvfrom
         BLOCKING recvmsg
-        BLOCKING recvmmsg
+        BLOCKING recvmmsg, selfheal_serves
         BLOCKING nanosleep
         BLOCKING clock_nanosleep
         BLOCKING pthread_cond_wait
@@ -143,6 +162,32 @@ selfheal_resolve_and_jump:
         BLOCKING __read_chk
         BLOCKING __recv_chk
         BLOCKING __recvfrom_chk
+
+/* Calls that get something done outside. They are made in signal handlers, too (a pipe to oneself),
+   where nobody may be asked to look around. */
+        PROGRESS write
+        PROGRESS writev
+        PROGRESS pwrite
+        PROGRESS pwrite64
+        PROGRESS pwritev
+        PROGRESS pread
+        PROGRESS pread64
+        PROGRESS preadv
+        PROGRESS send
+        PROGRESS sendto
+        PROGRESS sendmsg
+        PROGRESS sendmmsg
+        PROGRESS sendfile
+        PROGRESS sendfile64
+        PROGRESS splice
+        PROGRESS connect
+        PROGRESS fsync
+        PROGRESS fdatasync
+        PROGRESS pause
+        PROGRESS sem_clockwait
+        PROGRESS pthread_join
+        PROGRESS pthread_timedjoin_np
+        PROGRESS pthread_barrier_wait
 
 /* What ends this program, or jumps out of a handler. */
         BEFORE selfheal_before_exec, execve

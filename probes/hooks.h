@@ -53,6 +53,10 @@ struct Hooks {
   // wanted, go on with it. Only a thread in the engine, or an int3 of ours, has a reason to say so.
   bool (*thread_fault)(SignalContext&) = nullptr;
 
+  // The timer signal (timer_signal.h). True: a timer of ours has sent it, and the thread goes on;
+  // false: it is the application's business.
+  bool (*timer)(SignalContext&) = nullptr;
+
   // Where the handler is to run: `frame` itself, or a copy of it; null: not now. The runtime then
   // has kept the signal, and changed the frame's context to what the thread goes on with. Asked
   // for wrapped handlers (asynchronous.h) and for fatal signals that were sent, in a signal
@@ -134,8 +138,18 @@ void look_again();
 // So do those of all threads: something changed in this process that the word does not tell.
 void look_again_everywhere();
 
-// Blocking calls this thread has made so far: a thread whose count stands still is not waiting.
+// Calls this thread has made that wait for the world or get something done there: a thread whose
+// count stands still while it burns processor time is only computing.
 u64 progress_count();
+
+// This process, or one it was forked from, has accepted a connection (accept), or taken datagrams
+// in numbers (recvmmsg).
+bool serves();
+
+// Memory of the calling thread's for the runtime's use, zeroed when the thread begins; null for a
+// thread we did not see begin. A fork child has a copy of its parent's.
+inline constexpr u64 thread_area_size = 3840;
+void* thread_area();
 
 // Does the application have a handler of its own for this signal?
 bool application_handles(int signal);

@@ -20,6 +20,7 @@
 #include "probes/kernel_handlers.h"
 #include "probes/next.h"
 #include "probes/thread_state.h"
+#include "probes/timer_signal.h"
 
 namespace selfheal::probes {
 namespace {
@@ -232,7 +233,7 @@ SELFHEAL_INTERPOSE(sighandler_t, sigset, int signal, sighandler_t handler) {
 extern "C" __attribute__((visibility("hidden"))) void selfheal_before_exec() {
   const int kept = errno;
   selfheal_before_end();
-  for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT}) {
+  for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, timer_signal()}) {
     if (is_handled(signal) && disposition(signal).is_ignored()) {
       Disposition current{};
       // A vfork child may have set another one, for itself alone.

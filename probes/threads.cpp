@@ -1,8 +1,8 @@
 // A thread's memory, one mapping, made by its parent:
 //
-//      ┌───────┬──────────────────────────────┬────────┐
-//      │ guard │ alternate stack, 64 KiB      │ Start  │
-//      └───────┴──────────────────────────────┴────────┘
+//      ┌───────┬──────────────────────────────┬─────────────────────────────────────────────┐
+//      │ guard │ alternate stack, 64 KiB      │ Start, then the runtime's area (thread_area) │
+//      └───────┴──────────────────────────────┴─────────────────────────────────────────────┘
 //        4 KiB                                   4 KiB
 //
 // A thread's end is seen by a thread-specific key: its destructor runs for return, pthread_exit and
@@ -41,6 +41,8 @@ struct Start {
   StackRange stack;  // that the program brought itself
   u64 stack_size;    // else: of the one libc makes
 };
+
+static_assert(sizeof(Start) <= page_size - thread_area_size);
 
 constexpr unsigned kept_mappings = 32;
 constinit std::atomic<u64> kept[kept_mappings]{};
@@ -121,6 +123,7 @@ void begin_thread(const Start& start, u64 mapping) {
   thread.blocked = start.blocked;
   unblock_in_kernel(urgent_signals());
   adopt_stack(mapping);
+  __builtin_memset(thread_area(), 0, thread_area_size);
   pthread_setspecific(end_key, pointer_to<void>(1));
   if (hooks().thread_started != nullptr) {
     hooks().thread_started();
@@ -188,6 +191,13 @@ ThreadStack thread_stack() {
   return {thread.stack.low, thread.stack.high,
           thread.own_stack == 0 ? 0 : thread.own_stack + alternate_stack_size,
           thread.stack.high == first_stack.high};
+}
+
+void* thread_area() {
+  const Thread& thread = this_thread();
+  return thread.own_stack == 0 ? nullptr
+                               : pointer_to<void>(thread.own_stack + alternate_stack_size +
+                                                  page_size - thread_area_size);
 }
 
 bool prepare_threads() {

@@ -73,7 +73,8 @@ struct FaultRecord {
   u8 module_count;
   u8 in_cold_part;  // the site lies in a split-off cold part of the region
   u8 remedies;      // Remedy bits that were in force for the region where it faulted
-  u8 reserved[3];
+  u8 alarm;         // 1: counts only once its process has ended (store/standing.h)
+  u8 reserved[2];
   CodeRef frames[max_frames];  // [0] is the site, then return addresses outwards
   RecordModule modules[max_record_modules];
   FaultDetail detail;

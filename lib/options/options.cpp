@@ -65,6 +65,29 @@ bool parse_number(std::string_view value, u64 least, u64 most, u64& out) {
   return true;
 }
 
+// Seconds with up to three decimals, as milliseconds.
+bool parse_seconds(std::string_view value, u64 most, u64& out) {
+  const std::size_t point = value.find('.');
+  u64 seconds = 0;
+  u64 thousandths = 0;
+  if (point != std::string_view::npos) {
+    const std::string_view decimals = tail(value, point + 1);
+    if (decimals.empty() || decimals.size() > 3 || decimals.starts_with("0x") ||
+        !parse_number(decimals, thousandths)) {
+      return false;
+    }
+    for (std::size_t i = decimals.size(); i < 3; ++i) {
+      thousandths *= 10;
+    }
+    value = head(value, point);
+  }
+  if (!parse_number(value, 0, most, seconds) || seconds * 1000 + thousandths > most * 1000) {
+    return false;
+  }
+  out = seconds * 1000 + thousandths;
+  return true;
+}
+
 bool parse_flag(std::string_view value, bool& out) {
   for (const char* yes : {"yes", "true", "on", "1", ""}) {
     if (value == yes) {
@@ -123,6 +146,9 @@ bool set(OptionId id, std::string_view value, Options& options) {
 #define NUMBER(name, standard, least, most, help) \
   case OptionId::name:                            \
     return parse_number(value, least, most, options.name);
+#define SECONDS(name, standard, most, help) \
+  case OptionId::name:                      \
+    return parse_seconds(value, most, options.name);
 #define FLAG(name, ...) \
   case OptionId::name:  \
     return parse_flag(value, options.name);
@@ -133,6 +159,7 @@ bool set(OptionId id, std::string_view value, Options& options) {
 #undef CHOICE
 #undef TEXT
 #undef NUMBER
+#undef SECONDS
 #undef FLAG
 #undef REGIONS
     case OptionId::count_:

@@ -18,6 +18,8 @@ namespace selfheal::options {
 enum class Mode : u8 { off, observe, heal, eager };
 enum class Report : u8 { automatic, always, never };
 enum class HeapProbe : u8 { automatic, always, never };
+enum class HangScope : u8 { servers, all };
+enum class HangAction : u8 { record, heal, abort };
 
 const char* name_of(Mode mode);
 const char* name_of(Report report);
@@ -45,12 +47,14 @@ enum class OptionId : u8 {
 #define CHOICE(name, ...) name,
 #define TEXT(name, ...) name,
 #define NUMBER(name, ...) name,
+#define SECONDS(name, ...) name,
 #define FLAG(name, ...) name,
 #define REGIONS(name, ...) name,
 #include "lib/options/options.inc"  // NOLINT(bugprone-suspicious-include)
 #undef CHOICE
 #undef TEXT
 #undef NUMBER
+#undef SECONDS
 #undef FLAG
 #undef REGIONS
   count_
@@ -63,12 +67,14 @@ struct Options {
 #define CHOICE(name, Type, standard, help) Type name = Type::standard;
 #define TEXT(name, capacity, help) char name[capacity] = {};
 #define NUMBER(name, standard, least, most, help) u64 name = standard;
+#define SECONDS(name, standard, most, help) u64 name = u64{standard} * 1000;
 #define FLAG(name, standard, help) bool name = standard;
 #define REGIONS(name, capacity, help) RegionList<capacity> name = {};
 #include "lib/options/options.inc"  // NOLINT(bugprone-suspicious-include)
 #undef CHOICE
 #undef TEXT
 #undef NUMBER
+#undef SECONDS
 #undef FLAG
 #undef REGIONS
   std::array<Source, option_count> source = {};

@@ -59,6 +59,9 @@ constexpr OptionInfo options_table[] = {
   {OptionId::name, dashed<#name>(), "a text of less than " #capacity " bytes", "", help},
 #define NUMBER(name, standard, least, most, help) \
   {OptionId::name, dashed<#name>(), "a number from " #least " to " #most, #standard, help},
+#define SECONDS(name, standard, most, help)                                                   \
+  {OptionId::name, dashed<#name>(), "seconds from 0 to " #most ", with up to three decimals", \
+   #standard, help},
 #define FLAG(name, standard, help) \
   {OptionId::name, dashed<#name>(), "yes|no", (standard) ? "yes" : "no", help},
 #define REGIONS(name, capacity, help) \
@@ -68,6 +71,7 @@ constexpr OptionInfo options_table[] = {
 #undef CHOICE
 #undef TEXT
 #undef NUMBER
+#undef SECONDS
 #undef FLAG
 #undef REGIONS
 };
@@ -80,6 +84,18 @@ void write(Text& out, const RegionOption& region) {
     out << '!' << region.function;
   } else {
     (out << "+0x").hex(region.offset);
+  }
+}
+
+void write_seconds(Text& out, u64 milliseconds) {
+  out.decimal(milliseconds / 1000);
+  u64 rest = milliseconds % 1000;
+  if (rest != 0) {
+    out << '.';
+    for (u64 unit = 100; rest != 0; unit /= 10) {
+      out << static_cast<char>('0' + rest / unit);
+      rest %= unit;
+    }
   }
 }
 
@@ -145,6 +161,10 @@ void write_value(const Options& options, OptionId id, Text& out) {
   case OptionId::name:         \
     out.decimal(options.name); \
     break;
+#define SECONDS(name, ...)            \
+  case OptionId::name:                \
+    write_seconds(out, options.name); \
+    break;
 #define FLAG(name, ...)                   \
   case OptionId::name:                    \
     out << (options.name ? "yes" : "no"); \
@@ -159,6 +179,7 @@ void write_value(const Options& options, OptionId id, Text& out) {
 #undef CHOICE
 #undef TEXT
 #undef NUMBER
+#undef SECONDS
 #undef FLAG
 #undef REGIONS
     case OptionId::count_:

@@ -25,8 +25,20 @@ struct Words<HeapProbe> {
   static constexpr std::array list = {"auto", "always", "never"};
 };
 
+template <>
+struct Words<HangScope> {
+  static constexpr std::array list = {"servers", "all"};
+};
+
+template <>
+struct Words<HangAction> {
+  static constexpr std::array list = {"record", "heal", "abort"};
+};
+
 static_assert(Words<Mode>::list.size() == static_cast<unsigned>(Mode::eager) + 1);
 static_assert(Words<Report>::list.size() == static_cast<unsigned>(Report::never) + 1);
 static_assert(Words<HeapProbe>::list.size() == static_cast<unsigned>(HeapProbe::never) + 1);
+static_assert(Words<HangScope>::list.size() == static_cast<unsigned>(HangScope::all) + 1);
+static_assert(Words<HangAction>::list.size() == static_cast<unsigned>(HangAction::abort) + 1);
 
 }  // namespace selfheal::options

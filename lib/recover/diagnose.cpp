@@ -38,14 +38,15 @@ class Diagnosis {
         image_(image),
         record_(record) {}
 
-  void run(const Fault& fault, const RecursionFrames* recursion) {
+  void run(const Fault& fault, const RecursionFrames* recursion, unsigned from) {
     std::memset(&record_, 0, sizeof record_);
     record_.region.entry.module = no_module;
     for (CodeRef* unknown :
          {&record_.detail.allocated_at, &record_.detail.freed_at, &record_.detail.outermost_call}) {
       unknown->module = no_module;
     }
-    read_instruction(fault.registers.rip);
+    const u64 site = from < frames_.size() ? instruction_of(frames_[from]) : fault.registers.rip;
+    read_instruction(site);
     record_.fault = refine(fault, {record_.instruction, record_.instruction_size});
     for (const Frame& frame : frames_) {
       add_frame(frame);
@@ -53,6 +54,9 @@ class Diagnosis {
     record_.site = record_.frame_count != 0 ? record_.frames[0] : at_no_module(fault.registers.rip);
     if (recursion != nullptr && recursion->blamed < frames_.size()) {
       blame_recursion(*recursion);
+    } else if (from < frames_.size()) {
+      refer_to_site(site);
+      blame(from);
     } else if (jumped_away()) {
       blame_the_caller_of_nowhere();
     } else if (is_abort(record_.fault.kind)) {
@@ -63,6 +67,18 @@ class Diagnosis {
   }
 
  private:
+  // Where a frame's function is: at the call that has not returned yet.
+  u64 instruction_of(const Frame& frame) const {
+    const u64 rip = frame.registers.rip;
+    return frame.exact ? rip : rip - call_length(rip);
+  }
+
+  void refer_to_site(u64 address) {
+    image::Module module;
+    record_.site = image_.find_module(image_.context, address, module) ? reference(module, address)
+                                                                       : at_no_module(address);
+  }
+
   void read_instruction(u64 rip) {
     const u64 size =
         image_.read_code(image_.context, rip, record_.instruction, sizeof record_.instruction);
@@ -130,10 +146,9 @@ class Diagnosis {
     if (frames_.size() < 2) {
       return;
     }
-    const u64 return_address = frames_[1].registers.rip;
     image::Module module;
     if (image_.find_module(image_.context, frames_[1].lookup_address(), module)) {
-      record_.site = reference(module, return_address - call_length(return_address));
+      refer_to_site(instruction_of(frames_[1]));
     }
     blame(1);
   }
@@ -264,8 +279,8 @@ unsigned keep_both_ends(const StackBounds& bounds, std::span<Frame> frames, unsi
 }
 
 void diagnose(const Fault& fault, std::span<const Frame> frames, const ImageView& image,
-              FaultRecord& record, const RecursionFrames* recursion) {
-  Diagnosis(frames, image, record).run(fault, recursion);
+              FaultRecord& record, const RecursionFrames* recursion, unsigned from) {
+  Diagnosis(frames, image, record).run(fault, recursion, from);
 }
 
 }  // namespace selfheal::recover

@@ -118,6 +118,12 @@ u8 remedies_in_force(const Diagnosis& diagnosis) {
   return index < 0 ? 0 : region_at(static_cast<u64>(index)).remedies;
 }
 
+void stamp(FaultRecord& record) {
+  record.time_ns = realtime_ns();
+  record.pid = static_cast<u32>(getpid());
+  record.tid = static_cast<u32>(gettid());
+}
+
 void judge_stack(Diagnosis& diagnosis) {
   diagnosis.record = {};
   if (!probes::guarded(&judge, &diagnosis)) {
@@ -133,9 +139,7 @@ void judge_stack(Diagnosis& diagnosis) {
     diagnosis.record.detail.message[i] = diagnosis.story.message[i];
   }
   diagnosis.record.remedies = remedies_in_force(diagnosis);
-  diagnosis.record.time_ns = realtime_ns();
-  diagnosis.record.pid = static_cast<u32>(getpid());
-  diagnosis.record.tid = static_cast<u32>(gettid());
+  stamp(diagnosis.record);
   describe_chunk(diagnosis.record);
 }
 
@@ -194,9 +198,9 @@ bool is_expected(const SignalContext& signal) {
   return abort_expected && signal.signal == SIGABRT;
 }
 
-report::Kept write_down(const FaultRecord& record) {
+report::Kept write_down(const FaultRecord& record, store::Ticket* ticket = nullptr) {
   runtime.faults.fetch_add(1);
-  switch (runtime.store.journal.record_fault(record)) {
+  switch (runtime.store.journal.record_fault(record, ticket)) {
     case store::Recorded::yes:
       return report::Kept::recorded;
     case store::Recorded::full:
@@ -233,14 +237,93 @@ void print(void* argument) {
 }
 
 // Report last: the record is safe whatever happens here.
-void finish(Diagnosis& diagnosis) {
-  Printing printing{&diagnosis, write_down(diagnosis.record)};
+void finish(Diagnosis& diagnosis, store::Ticket* ticket = nullptr) {
+  Printing printing{&diagnosis, write_down(diagnosis.record, ticket)};
   if (reports_wanted()) {
     probes::guarded(&print, &printing);
   }
 }
 
+struct HangWalk {
+  Diagnosis* diagnosis;
+  const Activation* loop;
+  unsigned from;  // the loop's frame
+  bool found;
+};
+
+// Like walk(), but frames far inside of the loop's give way to those around it.
+void walk_to_loop(void* argument) {
+  HangWalk& hang = *static_cast<HangWalk*>(argument);
+  constexpr unsigned room_outside = 8;
+  auto& frames = hang.diagnosis->frames;
+  const recover::StackBounds bounds = stack_bounds(frames[0].registers.gpr[rsp]);
+  unsigned count = 1;
+  while (count < frames.size() && recover::step(frames[count - 1], bounds, frames[count])) {
+    const Registers& outer = frames[count].registers;
+    if (!hang.found && Activation{outer.gpr[rsp], outer.rip} == *hang.loop) {
+      hang.found = true;
+      hang.from = count - 1;
+    }
+    ++count;
+    if (!hang.found && count == frames.size() - room_outside) {
+      frames[0] = frames[count - 1];
+      count = 1;
+    }
+  }
+  hang.diagnosis->frame_count = count;
+}
+
+void judge_hang(void* argument) {
+  const HangWalk& hang = *static_cast<HangWalk*>(argument);
+  Diagnosis& diagnosis = *hang.diagnosis;
+  recover::diagnose(diagnosis.fault, std::span(diagnosis.frames).first(diagnosis.frame_count),
+                    recover::live_image(), diagnosis.record, nullptr, hang.from);
+}
+
+// Somebody of the application's called it: it is neither main nor a thread's start routine.
+bool has_a_caller(const Diagnosis& diagnosis, unsigned frame) {
+  for (unsigned i = frame + 1; i < diagnosis.frame_count; ++i) {
+    image::Module module;
+    if (image::find_module(diagnosis.frames[i].lookup_address(), module) &&
+        !image::is_system_library(module)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool may_be_blamed(const Diagnosis& diagnosis, const Hang& hang) {
+  const unsigned blamed = diagnosis.record.blamed_frame;
+  if (diagnosis.record.region.size == 0 || blamed + 1 >= diagnosis.frame_count) {
+    return false;
+  }
+  const Registers& caller = diagnosis.frames[blamed + 1].registers;
+  return has_a_caller(diagnosis, blamed) && !hang.belongs_to_service({caller.gpr[rsp], caller.rip});
+}
+
 }  // namespace
+
+bool record_hang(const Hang& hang, store::Ticket& ticket) {
+  Diagnosis* diagnosis = take_diagnosis();
+  if (diagnosis == nullptr) {
+    return false;
+  }
+  diagnosis->fault = in_original_code(hang.fault);
+  diagnosis->frames[0] = {diagnosis->fault.registers, 0xffff, true};
+  diagnosis->record = {};
+  HangWalk walked{diagnosis, &hang.loop, 0, false};
+  const bool blamed = probes::guarded(&walk_to_loop, &walked) && walked.found &&
+                      probes::guarded(&judge_hang, &walked) && may_be_blamed(*diagnosis, hang);
+  if (blamed) {
+    stamp(diagnosis->record);
+    diagnosis->record.alarm = hang.alarm ? 1 : 0;
+    diagnosis->record.detail.used = hang.used;
+    diagnosis->record.detail.samples = hang.looks;
+    finish(*diagnosis, &ticket);
+  }
+  diagnosis->taken.store(false);
+  return blamed;
+}
 
 bool on_thread_fault(SignalContext& signal) {
   mcontext_t& machine = signal.context->uc_mcontext;

@@ -6,6 +6,8 @@
 #include <span>
 
 #include "lib/recover/unwind.h"
+#include "lib/runtime/stack_looks.h"
+#include "lib/store/journal.h"
 #include "probes/hooks.h"
 
 namespace selfheal::runtime {
@@ -43,5 +45,20 @@ void record_call_fault(const Fault& fault, u64 site, Witness witness);
 
 // The calling thread ends the process by abort() because of a fault that has been recorded.
 void expect_abort();
+
+// A thread is stuck in `loop`, an activation on its stack.
+struct Hang {
+  Fault fault;  // kind, and the thread's registers
+  Activation loop;
+  u64 used;   // FaultDetail
+  u32 looks;  //
+  bool alarm;
+  bool (*belongs_to_service)(const Activation&);
+};
+
+// Writes it down unless nobody can be blamed: the activation is the thread's or the program's main
+// function, belongs to its service loop, or is of no function that is known. The journal's ticket
+// for an alarm is in `ticket`.
+bool record_hang(const Hang& hang, store::Ticket& ticket);
 
 }  // namespace selfheal::runtime

@@ -155,7 +155,7 @@ void stamp_fault() {
 }
 
 bool heal(Thread& thread, const Region& region, const Outcome& outcome) {
-  if (outcome.stop == Stop::budget) {
+  if (outcome.stop == Stop::budget || outcome.stop == Stop::log_full) {
     note_time_out(thread);
   }
   name_heap_fault(thread.fault);

@@ -9,6 +9,7 @@
 #include "lib/runtime/events.h"
 #include "lib/runtime/explicit_regions.h"
 #include "lib/runtime/fault_path.h"
+#include "lib/runtime/hang.h"
 #include "lib/runtime/heap_probe.h"
 #include "lib/runtime/module_ranges.h"
 #include "lib/runtime/region_entry.h"
@@ -17,6 +18,7 @@
 #include "lib/runtime/stack_check.h"
 #include "lib/runtime/wait_limit.h"
 #include "lib/store/promote.h"
+#include "probes/cpu_timer.h"
 #include "probes/hooks.h"
 #include "probes/sandbox.h"
 
@@ -155,12 +157,13 @@ bool on_progress() {
     return false;
   }
   deliver_event();
+  const bool known = note_service();
   if (!may_change()) {
-    return true;
+    return known;
   }
   const bool settled = catch_up();
   look_at_changed_modules();
-  return settled;
+  return settled && known;
 }
 
 void on_modules_unloading() {
@@ -177,12 +180,15 @@ void on_modules_changed() {
 
 void on_thread_started() {
   learn_stack();
+  watch_thread();
   if (runtime.regions.load() != 0) {
     protect_thread();
   }
 }
 
 void on_thread_ending() {
+  end_watch();
+  probes::delete_cpu_timer();
   delete_wait_timer();
   forget_prepared();
   unprotect_thread();
@@ -190,6 +196,7 @@ void on_thread_ending() {
 
 void on_fork_child() {
   forget_wait_timer();
+  watch_after_fork();
   runtime.changing.store(false);
   runtime.patcher.after_fork_in_child();
   engine_after_fork();

@@ -22,6 +22,7 @@
 #include "lib/runtime/engine_start.h"
 #include "lib/runtime/fail_stop.h"
 #include "lib/runtime/heal.h"
+#include "lib/runtime/loop_budget.h"
 #include "lib/runtime/regions.h"
 #include "lib/runtime/runtime.h"
 #include "lib/runtime/signal_area.h"
@@ -105,6 +106,10 @@ void finish(Thread& thread, Region& region, const emulator::Outcome& outcome) {
       }
       break;
     case Stop::log_full:
+      if (looks_endless(outcome, region) && heal_or_keep(thread, region, outcome)) {
+        restore_float_control(thread);
+        break;
+      }
       note_overflow(thread, region);
       go_native(thread);
       break;
@@ -115,6 +120,7 @@ void finish(Thread& thread, Region& region, const emulator::Outcome& outcome) {
       break;
     case Stop::returned:
     case Stop::left:
+      learn_from(outcome, region);
       thread.log.commit();
       break;
   }
@@ -140,6 +146,7 @@ void run_region() {
   count_call();
   set_entry(Entry::closed);
   take_checkpoint(thread, region);
+  give_budget(thread, region);
   finish(thread, region, emulator::run(thread));
 }
 

@@ -186,6 +186,9 @@ void describe(u32 index, const Target& target, const store::CatalogEntry* entry)
   region.error_set = entry != nullptr && entry->error_set != 0;
   region.error_number = entry == nullptr ? 0 : entry->error_number;
   region.value = entry == nullptr ? 0 : entry->value;
+  region.loops = entry != nullptr && (entry->fault_kind == FaultKind::time_out ||
+                                      entry->fault_kind == FaultKind::memory_growth);
+  region.budget = entry == nullptr ? 0 : entry->instruction_budget;
   region.unprotected_noted = false;
   __atomic_store_n(&region.entry, target.function.start, __ATOMIC_RELEASE);
 }

@@ -23,9 +23,12 @@ struct Region {
   bool error_set;
   u8 remedies;             // Remedy bits in force
   u8 reserve_class;        // of its stack check: stack_check.h
+  bool loops;              // blamed for a loop: its calls have a budget (loop_budget.h)
   bool unprotected_noted;  // its undo log overflowed once; said so
   i32 error_number;
   u64 value;
+  u64 budget;        // instructions, by the catalog; 0: learned
+  u64 longest_call;  // instructions, of those that came to an end
 };
 
 // The region a stub's index stands for; only for indices that the patcher handed out.

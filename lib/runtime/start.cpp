@@ -13,6 +13,7 @@
 #include "lib/runtime/code_kinds.h"
 #include "lib/runtime/fault_path.h"
 #include "lib/runtime/go_program.h"
+#include "lib/runtime/hang.h"
 #include "lib/runtime/live.h"
 #include "lib/runtime/messages.h"
 #include "lib/runtime/region_entry.h"
@@ -23,6 +24,7 @@
 #include "lib/runtime/statistics_line.h"
 #include "lib/store/location.h"
 #include "probes/hooks.h"
+#include "probes/timer_signal.h"
 
 namespace selfheal::runtime {
 namespace {
@@ -60,9 +62,23 @@ bool open_store(const char* const* environment) {
   return false;
 }
 
+void on_process_ending() {
+  end_watch();
+  write_statistics();
+}
+
+// Before other threads exist: the timer signal has to be taken out of every mask.
+void start_timers() {
+  if (runtime.options.time_budget != 0) {
+    probes::take_timer_signal();
+  }
+  start_hang_watch();
+}
+
 bool install_probes() {
   probes::Hooks hooks;
   hooks.thread_fault = &on_thread_fault;
+  hooks.timer = &on_timer;
   hooks.thread_signal = &on_thread_signal;
   hooks.handler_returned = &on_handler_returned;
   hooks.stack_left = &on_stack_left;
@@ -76,7 +92,7 @@ bool install_probes() {
   hooks.progress = &on_progress;
   hooks.protection_changed = &protection_changed;
   hooks.fork_child = &on_fork_child;
-  hooks.process_ending = &write_statistics;
+  hooks.process_ending = &on_process_ending;
   return probes::install(hooks) && probes::watch_traps();
 }
 
@@ -106,8 +122,14 @@ void start(const char* const* environment) {
     return;
   }
   runtime.active = true;
+  start_timers();
   protect_at_start();
   probes::watch_generation(runtime.store.journal.news());
+  probes::look_again();
+}
+
+__attribute__((destructor)) void destruct() {
+  on_process_ending();
 }
 
 __attribute__((constructor)) void construct(int, char**, char** environment) {

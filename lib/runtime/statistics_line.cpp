@@ -88,8 +88,4 @@ void write_statistics() {
   }
 }
 
-__attribute__((destructor)) static void at_exit() {
-  write_statistics();
-}
-
 }  // namespace selfheal::runtime

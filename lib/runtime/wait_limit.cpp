@@ -1,8 +1,8 @@
 #include "lib/runtime/wait_limit.h"
 
-#include <atomic>
 #include <csignal>
 #include <ctime>
+#include <initializer_list>
 #include <sys/syscall.h>
 #include <ucontext.h>
 
@@ -10,78 +10,31 @@
 #include "lib/base/raw_syscall.h"
 #include "probes/kernel.h"
 #include "probes/sandbox.h"
-
-extern "C" __attribute__((visibility("hidden"))) void selfheal_restorer();
+#include "probes/timer_signal.h"
 
 namespace selfheal::runtime {
 namespace {
 
-using probes::Disposition;
-
-constexpr int highest = 64;
-constexpr int lowest = 48;
 constexpr u64 again_after = 10'000'000;  // ns: a signal that came too early for the call
-
-constinit std::atomic<int> our_signal{0};
 
 struct Timer {
   bool made;
   bool armed;
   bool was_blocked;
-  int signal;
   int id;
 };
 constinit thread_local Timer timer{};
 
-void on_time(int, siginfo_t* info, void* context) {
-  if (info->si_code == SI_TIMER && timer.armed) {
-    emulator::stop_for_time(emulator::this_thread, *static_cast<ucontext_t*>(context));
-  }
-}
-
-u64 handler_address() {
-  return address_of_function(&on_time);
-}
-
-bool is_ours(int signal) {
-  Disposition now{};
-  return signal != 0 && probes::kernel_sigaction(signal, nullptr, &now) &&
-         now.handler == handler_address();
-}
-
-// 0: all are taken.
-int choose_signal() {
-  constexpr u64 restorer_flag = 0x04000000;
-  const Disposition wanted{handler_address(), SA_SIGINFO | SA_RESTART | restorer_flag,
-                           address_of_function(&selfheal_restorer), 0};
-  for (int signal = highest; signal >= lowest; --signal) {
-    Disposition now{};
-    if (probes::kernel_sigaction(signal, nullptr, &now) && now.is_default() &&
-        probes::kernel_sigaction(signal, &wanted, nullptr)) {
-      our_signal.store(signal);
-      return signal;
-    }
-  }
-  return 0;
-}
-
 bool make_timer() {
-  int signal = our_signal.load();
-  if (!is_ours(signal)) {
-    signal = choose_signal();
+  if (timer.made || probes::timer_signal() == 0) {
+    return timer.made;
   }
-  if (timer.made && timer.signal == signal) {
-    return true;
-  }
-  delete_wait_timer();
   sigevent event{};
   event.sigev_notify = SIGEV_THREAD_ID;
-  event.sigev_signo = signal;
+  event.sigev_signo = probes::timer_signal();
   event._sigev_un._tid = static_cast<int>(raw_syscall(SYS_gettid));
-  timer.signal = signal;
-  timer.made =
-      signal != 0 && !syscall_failed(raw_syscall(SYS_timer_create, CLOCK_MONOTONIC,
-                                                 address_of(&event), address_of(&timer.id)));
+  timer.made = !syscall_failed(
+      raw_syscall(SYS_timer_create, CLOCK_MONOTONIC, address_of(&event), address_of(&timer.id)));
   return timer.made;
 }
 
@@ -106,8 +59,8 @@ bool may_time() {
   return true;
 }
 
-u64 bit_of(int signal) {
-  return u64{1} << (signal - 1);
+u64 timer_bit() {
+  return probes::signal_bit(probes::timer_signal());
 }
 
 }  // namespace
@@ -116,7 +69,7 @@ void begin_wait(u64 deadline) {
   if (!may_time() || !make_timer()) {
     return;
   }
-  timer.was_blocked = (probes::unblock_in_kernel(bit_of(timer.signal)) & bit_of(timer.signal)) != 0;
+  timer.was_blocked = (probes::unblock_in_kernel(timer_bit()) & timer_bit()) != 0;
   timer.armed = true;
   set_timer(deadline, again_after);
 }
@@ -128,8 +81,18 @@ void end_wait() {
   set_timer(0, 0);
   timer.armed = false;
   if (timer.was_blocked) {
-    probes::block_in_kernel(bit_of(timer.signal));
+    probes::block_in_kernel(timer_bit());
   }
+}
+
+bool on_wait_timer(const siginfo_t& info, ucontext_t& context) {
+  if (!timer.made || !probes::sent_by_timer(info, timer.id)) {
+    return false;
+  }
+  if (timer.armed) {
+    emulator::stop_for_time(emulator::this_thread, context);
+  }
+  return true;
 }
 
 void delete_wait_timer() {

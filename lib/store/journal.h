@@ -34,6 +34,13 @@ enum class SlotView : u8 {
   heal,
 };
 
+// Where a record went, for take_back().
+struct Ticket {
+  u32 index;
+  u64 word;  // 0: nowhere
+  u64 number;
+};
+
 class Journal {
  public:
   // Uses `size` bytes at `memory` as a journal after checking its header. The mapping stays the
@@ -51,8 +58,11 @@ class Journal {
   bool mapped() const { return header_ != nullptr; }
   bool writable() const { return writable_; }
 
-  Recorded record_fault(const FaultRecord& record);
+  Recorded record_fault(const FaultRecord& record, Ticket* ticket = nullptr);
   Recorded record_heal(const HealRecord& record);
+
+  // The record was premature: frees its slot, unless the promoter has taken it. Signal-safe.
+  bool take_back(const Ticket& ticket);
 
   // One load each: cheap enough for every blocking call.
   u64 faults_sealed() const;
@@ -87,7 +97,7 @@ class Journal {
 
  private:
   bool take(u32 first, u32 count, u64 ticket, u64 reserved, u32& index);
-  Recorded record(RecordKind kind, const void* payload, u32 size, u32 pid, u64 time_ns);
+  Recorded record(RecordKind kind, const void* payload, u32 size, u32 pid, u64 time_ns, Ticket* to);
 
   JournalHeader* header_ = nullptr;
   u64* words_ = nullptr;

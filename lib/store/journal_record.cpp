@@ -20,7 +20,8 @@ bool Journal::take(u32 first, u32 count, u64 ticket, u64 reserved, u32& index) {
   return false;
 }
 
-Recorded Journal::record(RecordKind kind, const void* payload, u32 size, u32 pid, u64 time_ns) {
+Recorded Journal::record(RecordKind kind, const void* payload, u32 size, u32 pid, u64 time_ns,
+                         Ticket* to) {
   if (!writable_) {
     return Recorded::not_mapped;
   }
@@ -52,6 +53,9 @@ Recorded Journal::record(RecordKind kind, const void* payload, u32 size, u32 pid
     add(fault ? header_->dropped_faults : header_->dropped_heals, 1);
     return Recorded::full;
   }
+  if (to != nullptr) {
+    *to = {index, with_state(reserved, SlotState::sealed), ticket};
+  }
   const u64 before = __atomic_fetch_add(fault ? &header_->faults_sealed : &header_->heals_sealed, 1,
                                         __ATOMIC_RELEASE);
   if (fault || before % heals_a_news == 0) {
@@ -60,12 +64,18 @@ Recorded Journal::record(RecordKind kind, const void* payload, u32 size, u32 pid
   return Recorded::yes;
 }
 
-Recorded Journal::record_fault(const FaultRecord& fault) {
-  return record(RecordKind::fault, &fault, sizeof fault, fault.pid, fault.time_ns);
+Recorded Journal::record_fault(const FaultRecord& fault, Ticket* ticket) {
+  return record(RecordKind::fault, &fault, sizeof fault, fault.pid, fault.time_ns, ticket);
 }
 
 Recorded Journal::record_heal(const HealRecord& heal) {
-  return record(RecordKind::heal, &heal, sizeof heal, heal.pid, heal.time_ns);
+  return record(RecordKind::heal, &heal, sizeof heal, heal.pid, heal.time_ns, nullptr);
+}
+
+// The number: our process may have recorded another fault in that slot in the same second.
+bool Journal::take_back(const Ticket& ticket) {
+  return writable_ && ticket.word != 0 && slots_[ticket.index].number == ticket.number &&
+         swap_if(words_[ticket.index], ticket.word, 0);
 }
 
 }  // namespace selfheal::store

@@ -11,6 +11,7 @@
 #include "lib/store/remedies.h"
 #include "lib/store/sanitize.h"
 #include "lib/store/slot.h"
+#include "lib/store/standing.h"
 
 namespace selfheal::store {
 namespace {
@@ -62,7 +63,8 @@ bool Batch::read(const Journal& journal, u64 now, Promotion& promotion) {
     Slot& slot = slots_[records_];
     const u64 word = journal.word(i);
     const SlotView view = journal.read(i, slot);
-    if (view == SlotView::free || view == SlotView::busy) {
+    if (view == SlotView::free || view == SlotView::busy ||
+        (view == SlotView::fault && alarm_stands(slot.fault))) {
       continue;
     }
     Reference& reference = references_[count_++];

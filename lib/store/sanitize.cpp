@@ -90,7 +90,8 @@ bool signal_fits(const Fault& fault) {
     case FaultKind::floating_point:
       return fault.signal == fpe || fault.signal == 0;
     case FaultKind::illegal_instruction:  // segv: a privileged one
-      return fault.signal == ill || fault.signal == segv || fault.signal == trap || fault.signal == 0;
+      return fault.signal == ill || fault.signal == segv || fault.signal == trap ||
+             fault.signal == 0;
     case FaultKind::bus:
       return fault.signal == bus || fault.signal == 0;
     case FaultKind::abort:
@@ -141,6 +142,7 @@ void sanitize(FaultRecord& record) {
   sanitize_detail(record.detail, record.module_count);
   sanitize_instruction(record.instruction_size);
   keep_flag(record.in_cold_part);
+  keep_flag(record.alarm);
 }
 
 void sanitize(HealRecord& record) {

@@ -1,0 +1,267 @@
+#include "lib/runtime/hang.h"
+
+#include <atomic>
+#include <csignal>
+
+#include "lib/runtime/fault_path.h"
+#include "lib/runtime/loop_budget.h"
+#include "lib/runtime/process_memory.h"
+#include "lib/runtime/runtime.h"
+#include "lib/runtime/service.h"
+#include "lib/runtime/stack_looks.h"
+#include "lib/runtime/wait_limit.h"
+#include "probes/classify.h"
+#include "probes/cpu_timer.h"
+#include "probes/resume.h"
+#include "probes/sandbox.h"
+#include "probes/timer_signal.h"
+
+namespace selfheal::runtime {
+namespace {
+
+using probes::SignalContext;
+
+constexpr u32 budget_ticks = 40;  // hang-seconds, in ticks
+constexpr u32 far_longer = 10;    // times the longest stretch that came to an end
+constexpr u32 enough_looks = 16;
+constexpr u32 growth_looks = 4;
+constexpr u64 enough_turns = 100;          // blocking calls of a process that is known to serve
+constexpr u64 least_interval = 1'000'000;  // ns; the kernel's clock interrupt is coarser
+
+constinit std::atomic<u32> longest_stretch{0};  // in ticks, of any thread, that came to an end
+constinit std::atomic<u64> earlier_turns{0};    // of threads that have ended, and of our parents
+
+// One thread's, in its probes::thread_area().
+struct Watch {
+  u64 progress;   // at the last tick
+  u64 born;       // progress at the thread's start, or at the fork
+  u32 quiet;      // ticks since `progress` moved
+  u32 look_from;  // quiet ticks before which it is not looked at (again)
+  u32 looks;
+  u32 suspect_count;
+  u64 memory;  // bytes the process had at the stretch's begin
+  u64 memory_seen;
+  bool standing;  // an alarm of ours is in the journal
+  store::Ticket alarm;
+  Service service;
+  Activation suspects[96];  // what all looks so far have shared
+};
+static_assert(sizeof(Watch) <= probes::thread_area_size);
+
+bool watching() {
+  return runtime.options.hang_seconds != 0 && probes::timer_signal() != 0;
+}
+
+Watch* own_watch() {
+  return watching() ? static_cast<Watch*>(probes::thread_area()) : nullptr;
+}
+
+u64 interval_ns() {
+  const u64 interval = runtime.options.hang_seconds * 1'000'000 / budget_ticks;
+  return interval < least_interval ? least_interval : interval;
+}
+
+// May this thread be said to hang? See docs/faults.md.
+bool eligible(const Watch& w) {
+  if (runtime.options.hang_scope == options::HangScope::all) {
+    return true;
+  }
+  const u64 turns = w.progress - w.born;
+  return probes::serves() && turns != 0 && w.service.known() &&
+         earlier_turns.load(std::memory_order_relaxed) + turns >= enough_turns;
+}
+
+u32 patience() {
+  const u32 longest = longest_stretch.load(std::memory_order_relaxed);
+  return longest * far_longer > budget_ticks ? longest * far_longer : budget_ticks;
+}
+
+void forget_looks(Watch& w) {
+  w.looks = 0;
+  w.suspect_count = 0;
+}
+
+void begin_stretch(Watch& w, u64 progress) {
+  u32 longest = longest_stretch.load(std::memory_order_relaxed);
+  while (w.quiet > longest && !longest_stretch.compare_exchange_weak(longest, w.quiet)) {
+  }
+  w.progress = progress;
+  w.quiet = 0;
+  w.look_from = 0;
+  w.memory = w.memory_seen = 0;
+  forget_looks(w);
+  w.service.want_snapshot(progress);
+  probes::look_again();
+}
+
+struct Look {
+  const Registers* registers;
+  Activation seen[256];
+  unsigned count;
+};
+
+void walk(void* argument) {
+  Look& look = *static_cast<Look*>(argument);
+  look.count = walk_activations(*look.registers, look.seen);
+}
+
+// A walk that found nothing (code without call frame information, a coroutine's stack) proves
+// nothing: what was seen before is forgotten.
+void look_at_stack(Watch& w, const Registers& registers) {
+  Look look;
+  look.registers = &registers;
+  look.count = 0;
+  if (!probes::guarded(&walk, &look) || look.count == 0) {
+    forget_looks(w);
+    return;
+  }
+  if (w.looks == 0) {
+    const unsigned room = std::size(w.suspects);
+    w.suspect_count = look.count < room ? look.count : room;
+    __builtin_memcpy(w.suspects, look.seen, w.suspect_count * sizeof(Activation));
+  } else {
+    w.suspect_count = keep_common({w.suspects, w.suspect_count}, {look.seen, look.count});
+  }
+  w.looks = w.suspect_count == 0 ? 0 : w.looks + 1;
+}
+
+bool belongs_to_service(const Activation& activation) {
+  return own_watch()->service.holds(activation);
+}
+
+void end_by_abort(const SignalContext& signal) {
+  static siginfo_t info;
+  info.si_signo = SIGABRT;
+  info.si_code = SI_TKILL;
+  SignalContext end{SIGABRT, &info, signal.context};
+  probes::die(end);
+}
+
+void raise_alarm(Watch& w, FaultKind kind, u64 used, const Registers& registers,
+                 SignalContext& signal) {
+  const options::HangAction action = runtime.options.hang_action;
+  Hang hang{};
+  hang.fault.kind = kind;
+  hang.fault.registers = registers;
+  hang.used = used;
+  hang.looks = w.looks;
+  hang.loop = w.suspects[0];
+  hang.alarm = action == options::HangAction::record;
+  hang.belongs_to_service = &belongs_to_service;
+  w.look_from = w.quiet * 2;
+  forget_looks(w);
+  if (!record_hang(hang, w.alarm)) {
+    return;
+  }
+  w.look_from = ~0U;
+  w.standing = hang.alarm;
+  probes::look_again();
+  if (action == options::HangAction::abort) {
+    end_by_abort(signal);
+  }
+}
+
+void on_quiet_tick(Watch& w, const Registers& registers, SignalContext& signal) {
+  ++w.quiet;
+  if (w.standing || w.quiet < w.look_from || !eligible(w)) {
+    return;
+  }
+  const u64 growth_limit = runtime.options.growth_megabytes << 20;
+  const u64 memory = growth_limit != 0 ? peak_memory() : 0;
+  if (w.memory == 0 || memory == w.memory_seen) {
+    w.memory = memory;  // growing means: from tick to tick
+  }
+  w.memory_seen = memory;
+  const u64 growth = memory - w.memory;
+  const bool growing = growth_limit != 0 && growth >= growth_limit / 8;
+  const bool late = w.quiet > patience();
+  if (!late && !growing) {
+    return;
+  }
+  look_at_stack(w, registers);
+  if (growing && growth >= growth_limit && w.looks >= growth_looks) {
+    raise_alarm(w, FaultKind::memory_growth, growth, registers, signal);
+  } else if (late && w.looks >= enough_looks) {
+    raise_alarm(w, FaultKind::time_out, w.quiet * interval_ns(), registers, signal);
+  }
+}
+
+void on_tick(SignalContext& signal) {
+  Watch* w = own_watch();
+  if (w == nullptr || probes::in_vfork_child()) {
+    return;
+  }
+  Registers registers = probes::registers_of(*signal.context);
+  const Ticked ticked = tick(*signal.context, interval_ns(), registers);
+  const u64 progress = probes::progress_count();
+  if (progress != w->progress) {
+    begin_stretch(*w, progress);
+  } else if (ticked != Ticked::region) {
+    on_quiet_tick(*w, registers, signal);
+  }
+}
+
+void withdraw(Watch& w) {
+  if (w.standing) {
+    runtime.store.journal.take_back(w.alarm);
+    w.standing = false;
+  }
+}
+
+}  // namespace
+
+void start_hang_watch() {
+  if (runtime.options.hang_seconds != 0 && probes::take_timer_signal()) {
+    watch_thread();
+  }
+}
+
+void watch_thread() {
+  if (Watch* w = own_watch()) {
+    w->born = w->progress = probes::progress_count();
+    w->service.want_snapshots(w->born);
+    probes::start_cpu_timer(interval_ns());
+    probes::look_again();
+  }
+}
+
+// The child's copy of an alarm is its parent's business.
+void watch_after_fork() {
+  probes::forget_cpu_timer();
+  if (Watch* w = own_watch()) {
+    earlier_turns.fetch_add(probes::progress_count() - w->born, std::memory_order_relaxed);
+    w->standing = false;
+    w->quiet = 0;
+    forget_looks(*w);
+    watch_thread();
+  }
+}
+
+void end_watch() {
+  if (Watch* w = own_watch()) {
+    withdraw(*w);
+    earlier_turns.fetch_add(probes::progress_count() - w->born, std::memory_order_relaxed);
+    w->born = probes::progress_count();
+  }
+}
+
+bool note_service() {
+  Watch* w = own_watch();
+  if (w == nullptr) {
+    return true;
+  }
+  withdraw(*w);
+  const bool of_interest =
+      probes::serves() || runtime.options.hang_scope == options::HangScope::all;
+  return !of_interest || w->service.look(probes::progress_count());
+}
+
+bool on_timer(SignalContext& signal) {
+  if (probes::is_cpu_tick(*signal.info)) {
+    on_tick(signal);
+    return true;
+  }
+  return on_wait_timer(*signal.info, *signal.context);
+}
+
+}  // namespace selfheal::runtime

@@ -1,0 +1,58 @@
+// A thread's service loop: the activations that are there whenever it waits.
+//
+//      main                      ┐
+//      event_loop                ├ in every stack that a blocking call was made from: service
+//      wait_for_events           ┘
+//      ─────────────
+//      handle_request            in some: a request's, and what a hang may be blamed on
+//      read_body
+//
+// The service loop of a thread is meant to run for ever, and the main function of a batch program
+// is no different; neither may be said to hang. So stacks are remembered at some blocking calls:
+// the 2nd, 4th, 8th ... 128th of a thread and later, when it has used processor time, one now and
+// then. What four of them in a row share is the service; before there were four, what all share.
+#pragma once
+
+#include <span>
+
+#include "lib/base/types.h"
+#include "lib/runtime/stack_looks.h"
+
+namespace selfheal::runtime {
+
+class Service {
+ public:
+  void want_snapshots(u64 calls_now) {
+    next_ = calls_now + 2;
+    step_ = 2;
+  }
+  void want_snapshot(u64 calls_now) {
+    if (step_ > last_step) {
+      next_ = calls_now;
+    }
+  }
+
+  // Ordinary context, at a blocking call, `calls` being their number so far. True: has seen enough
+  // for now.
+  bool look(u64 calls);
+
+  bool known() const { return count_ != 0 || forming_count_ != 0; }
+  bool holds(const Activation& activation) const;
+
+ private:
+  static constexpr u64 last_step = 128;
+  static constexpr unsigned depth = 60;
+  static constexpr u32 in_a_row = 4;
+
+  void add(std::span<Activation> stack);
+
+  u64 next_;
+  u64 step_;
+  u32 snapshots_;  // in forming_
+  u32 count_;
+  u32 forming_count_;
+  Activation service_[depth];
+  Activation forming_[depth];
+};
+
+}  // namespace selfheal::runtime

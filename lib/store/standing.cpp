@@ -1,0 +1,66 @@
+#include "lib/store/standing.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/base/raw_syscall.h"
+#include "lib/base/text.h"
+#include "lib/store/clock.h"
+
+namespace selfheal::store {
+namespace {
+
+constexpr u64 second = 1'000'000'000;
+constexpr u64 ticks_a_second = 100;  // USER_HZ, the unit of /proc/PID/stat
+
+// Field 22 of proc(5)'s stat: when the process began, in ticks since boot. The name before it, in
+// parentheses, may hold anything. 0: not known.
+u64 start_in_ticks(u32 pid) {
+  char path[32];
+  Text name(path, sizeof path);
+  (name << "/proc/").decimal(pid) << "/stat";
+  const long fd = raw_syscall(SYS_openat, static_cast<u64>(AT_FDCWD), address_of(path),
+                              O_RDONLY | O_CLOEXEC, 0);
+  if (syscall_failed(fd)) {
+    return 0;
+  }
+  char text[1024];
+  const long size = raw_syscall(SYS_read, static_cast<u64>(fd), address_of(text), sizeof text);
+  raw_syscall(SYS_close, static_cast<u64>(fd));
+  long at = size;
+  while (at > 0 && text[at - 1] != ')') {
+    --at;
+  }
+  unsigned field = 2;
+  for (; at < size && field < 22; ++at) {
+    field += text[at] == ' ' ? 1 : 0;
+  }
+  u64 ticks = 0;
+  for (; at < size && text[at] >= '0' && text[at] <= '9'; ++at) {
+    ticks = ticks * 10 + static_cast<u64>(text[at] - '0');
+  }
+  return ticks;
+}
+
+u64 boot_time_ns() {
+  timespec since_boot{};
+  raw_syscall(SYS_clock_gettime, CLOCK_BOOTTIME, address_of(&since_boot));
+  return realtime_ns() -
+         (static_cast<u64>(since_boot.tv_sec) * second + static_cast<u64>(since_boot.tv_nsec));
+}
+
+}  // namespace
+
+bool alarm_stands(const FaultRecord& record) {
+  if (record.alarm == 0 || record.pid == 0 || raw_syscall(SYS_kill, record.pid, 0) == -ESRCH) {
+    return false;
+  }
+  const u64 started = start_in_ticks(record.pid);
+  return started == 0 ||
+         boot_time_ns() + started * (second / ticks_a_second) < record.time_ns + second;
+}
+
+}  // namespace selfheal::store

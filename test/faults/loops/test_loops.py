@@ -1,0 +1,189 @@
+"""Requests that never come back: alone the server hangs; the first time under the runtime it hangs, and one
+alarm is recorded; the second time the request gets its error, and the next one its answer.
+
+Nothing here waits for time to pass: a server hangs when it has used `enough` seconds of processor time on a
+request that gets no answer, however long that takes on a loaded machine.
+"""
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import time
+
+from servers import case, runtime
+
+program = os.environ["SELFHEAL_LOOPS"]
+hang_seconds = 0.4
+enough = 2.5  # seconds of processor time: the budget, 16 looks, and as much again
+deadline = 120
+options = f"hang-seconds={hang_seconds}:hang-instructions=3000000:growth-megabytes=48:report=never"
+warm_up = 130  # requests: a thread or child has to see a hundred blocking calls before it
+
+
+class Server:
+    def __init__(self, how, environment):
+        self.process = subprocess.Popen([program, how], env=environment, stdout=subprocess.PIPE, text=True)
+        self.port = int(self.process.stdout.readline())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        for pid in [*self.children(), self.process.pid]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.process.wait()
+        self.process.stdout.close()
+
+    def children(self):
+        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="ascii") as file:
+            return [int(pid) for pid in file.read().split()]
+
+    def used(self):
+        """Processor time in user mode of the server and its children, in seconds."""
+        total = 0
+        for pid in [*self.children(), self.process.pid]:
+            try:
+                with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+                    total += int(file.read().rsplit(")", 1)[1].split()[11])
+            except FileNotFoundError:
+                pass
+        return total / os.sysconf("SC_CLK_TCK")
+
+    def ask(self, request, patience=None):
+        """The answer; None when there is none after `patience` seconds of the server's processor time."""
+        began, limit = self.used(), time.monotonic() + deadline
+        with socket.create_connection(("127.0.0.1", self.port), timeout=deadline) as connection:
+            connection.sendall(f"{request}\n".encode())
+            while time.monotonic() < limit:
+                if select.select([connection], [], [], 0.05)[0]:
+                    return connection.recv(64).decode().strip()
+                if patience is not None and self.used() - began >= patience:
+                    return None
+        raise AssertionError(f"{request}: neither an answer nor processor time used")
+
+
+# request: the function to be blamed, and the kind of fault
+loops = {
+    "skip_blanks": ("skip_blanks", "time-out"),
+    "walk_list": ("walk_list", "time-out"),
+    "fill_table": ("fill_table", "time-out"),
+    "scan_ring": ("scan_ring", "time-out"),
+    "find_in_tree": ("find_in_tree", "time-out"),
+    "collect_nodes": ("collect_nodes", "memory-growth"),
+}
+
+
+def function_bounds(name):
+    for line in subprocess.run(["nm", "-S", program], capture_output=True, text=True, check=True).stdout.splitlines():
+        words = line.split()
+        if words[-1] == name:
+            return int(words[0], 16), int(words[1], 16)
+    raise AssertionError(name)
+
+
+class Loops(case.Case):
+    def server(self, how="single", more=""):
+        return Server(how, self.store().environment(options + more))
+
+    def warm(self, server):
+        self.assertEqual({server.ask("fine") for _ in range(warm_up)}, {"ok 0"})
+
+    def only_region(self):
+        region, = self.store().regions()
+        return json.loads(self.store().cli("info", "--json", region["id"]))
+
+    def hangs(self, request, how="single", more=""):
+        with self.server(how, more) as server:
+            self.warm(server)
+            self.assertEqual(server.ask("compute 30"), "ok 0")
+            self.assertIsNone(server.ask(request, enough))
+
+    def is_blamed(self, function, kind):
+        region = self.only_region()
+        start, size = function_bounds(function)
+        self.assertEqual(int(str(region["offset"]), 0), start, region)
+        self.assertEqual(region["fault"]["kind"], kind)
+        self.assertEqual((region["policy"], region["enabled"]), ("heal", True))
+        return region, range(start, start + size)
+
+    def is_healed(self, request, how="single"):
+        with self.server(how) as server:
+            self.warm(server)
+            self.assertEqual(server.ask(request), "error")
+            self.assertEqual(server.ask("fine"), "ok 0")
+            self.assertEqual(server.ask(request), "error")
+
+    def test_alone_each_hangs(self):
+        for request in loops:
+            with self.subTest(request), Server("single", runtime.plain_environment()) as server:
+                self.assertEqual(server.ask("fine"), "ok 0")
+                if loops[request][1] == "time-out":
+                    self.assertIsNone(server.ask(request, 0.5))
+
+    def test_first_recorded_then_healed(self):
+        for request, (function, kind) in loops.items():
+            with self.subTest(request):
+                self.store_name = request
+                self.hangs(request)
+                self.is_blamed(function, kind)
+                self.is_healed(request)
+
+    def store(self, name=None):
+        return super().store(name or getattr(self, "store_name", "store"))
+
+    def test_on_a_worker_with_all_signals_blocked(self):
+        self.hangs("walk_list", "threads")
+        self.is_blamed("walk_list", "time-out")
+        self.is_healed("walk_list", "threads")
+
+    def test_in_a_fork_child(self):
+        self.hangs("walk_list", "fork")
+        self.is_blamed("walk_list", "time-out")
+        self.is_healed("walk_list", "fork")
+
+    def test_a_loop_whose_time_goes_by_in_a_callee_is_found_in_two_steps(self):
+        """The callee that always returns is blamed first; run by the engine it is seen to return."""
+        self.hangs("resolve_names")
+        if len(self.store().regions()) == 1 and self.only_region()["offset"] != function_bounds("resolve_names")[0]:
+            self.hangs("resolve_names")
+        self.assertIn(function_bounds("resolve_names")[0],
+                      [int(str(region["offset"]), 0) for region in self.store().regions()])
+        self.is_healed("resolve_names")
+
+    def test_a_long_request_takes_its_alarm_back(self):
+        with self.server() as server:
+            self.warm(server)
+            self.assertEqual(server.ask("compute 2000"), "ok 0")
+            self.assertEqual(server.ask("fine"), "ok 0")
+        self.assertEqual(self.store().regions(), [])
+
+    def test_a_busy_server_is_not_blamed(self):
+        with self.server() as server:
+            self.warm(server)
+            for _ in range(40):
+                self.assertEqual(server.ask("compute 50"), "ok 0")
+        self.assertEqual(self.store().regions(), [])
+
+    def test_the_process_ends_where_that_is_wanted(self):
+        with self.server(more=":hang-action=abort") as server:
+            self.warm(server)
+            self.assertEqual(server.ask("walk_list"), "")
+            self.assertEqual(server.process.wait(deadline), -signal.SIGABRT)
+        self.is_blamed("walk_list", "time-out")
+
+    def test_other_requests_are_healed_at_once_where_that_is_wanted(self):
+        with self.server("threads", ":hang-action=heal") as server:
+            self.warm(server)
+            self.assertIsNone(server.ask("walk_list", enough))
+            self.assertEqual(server.ask("walk_list"), "error")
+            self.assertEqual(server.ask("fine"), "ok 0")
+
+
+if __name__ == "__main__":
+    case.main()
