@@ -63,12 +63,15 @@ ScriptSock "{folder}/run/cgid.sock"
 
 
 class Apache(Server):
-    """`locations`: modules of one's own, name -> file; each is the handler of /NAME."""
+    """`locations`: modules of one's own, name -> file; each is the handler of /NAME. `replaced`: stock modules that
+    come from another file.
+    """
 
-    def __init__(self, folder, locations=None, mpm="event", children=1, threads=4):
+    def __init__(self, folder, locations=None, mpm="event", children=1, threads=4, replaced=None):
         self.name = f"apache-{mpm}"
         super().__init__(folder)
         self.mpm = mpm
+        self.replaced = replaced or {}
         self.children_wanted = children
         for sub in ("run", "cgi"):
             os.makedirs(self.path(sub), exist_ok=True)
@@ -89,7 +92,7 @@ class Apache(Server):
     def _load(self, locations):
         stock = [f"mpm_{self.mpm}", "authz_core", "mime", "dir", "headers", "alias", "filter", "deflate", "proxy",
                  "proxy_http", "cgi" if self.mpm == "prefork" else "cgid"]
-        lines = [f"LoadModule {name}_module {modules}/mod_{name}.so" for name in stock]
+        lines = [f"LoadModule {name}_module {self.replaced.get(name, f'{modules}/mod_{name}.so')}" for name in stock]
         return "\n".join(lines + [f"LoadModule {name}_module {file}" for name, file in locations.items()])
 
     def command(self):

@@ -30,6 +30,7 @@ class Server:
         self.port = client.free_port()
         self._process = None
         self.last_status = None
+        self.library_path = None  # where changed libraries lie
 
     # What a server's driver says.
 
@@ -68,7 +69,10 @@ class Server:
         for log in self.log_files():
             if os.path.exists(log):
                 os.truncate(log, 0)
-        arguments, environment = self.launch(environment or runtime.plain_environment())
+        environment = environment or runtime.plain_environment()
+        if self.library_path:
+            environment = {**environment, "LD_LIBRARY_PATH": self.library_path}
+        arguments, environment = self.launch(environment)
         self._process = process.Process(arguments, self.folder, self.name, environment)
         try:
             process.wait_for(lambda: not self._process.running() or self.ready(), f"{self.name} serves",

@@ -55,7 +55,6 @@ class Sshd(Server):
     def __init__(self, folder, program="/usr/sbin/sshd", pam_first="", nsswitch="", extra="", binds=(), more_users=()):
         super().__init__(folder)
         self.program = program
-        self.library_path = None
         if not os.path.exists(self.path("host_key")):
             for key in ("host_key", "ada_key", "other_key"):
                 _command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key, "-f", self.path(key))
@@ -89,8 +88,7 @@ class Sshd(Server):
         return [self.program, "-D", "-e", "-f", self.path("sshd_config")]
 
     def launch(self, environment):
-        given = {"LD_LIBRARY_PATH": self.library_path} if self.library_path else {}
-        return private.namespace(self.command(), {**environment, **given}, self.binds, ["/run//sshd"])
+        return private.namespace(self.command(), environment, self.binds, ["/run//sshd"])
 
     def settled(self):
         process.wait_for(lambda: not self.children(), "all sessions have ended")
