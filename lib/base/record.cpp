@@ -38,6 +38,8 @@ const char* name_of(ValueReason reason) {
       return "the caller does not use the result";
     case ValueReason::fallback:
       return "nothing could be told from the caller";
+    case ValueReason::truth_value:
+      return "the function answers yes or no";
   }
   return "unknown";
 }

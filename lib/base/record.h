@@ -100,6 +100,7 @@ enum class ValueReason : u8 {
   caller_tests_int = 5,   // the caller tests an int for zero or not
   unused = 6,             // the caller never looks at it: void
   fallback = 7,           // nothing could be told
+  truth_value = 8,        // the caller leaves it open, the function answers 1 or 0: no
 };
 
 enum class HealOutcome : u8 {

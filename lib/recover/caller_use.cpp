@@ -81,7 +81,7 @@ class Follower {
       return false;
     }
     if (use.use == Use::unknown) {
-      use.use = branch ? zero_test(equal, other) : Use::zero_is_fine;
+      use = branch ? zero_test(equal, other) : CallerUse{Use::zero_is_fine, 0};
       zero_side_ = branch ? equal : 0;
     }
     if (!candidate_) {
@@ -93,11 +93,15 @@ class Follower {
     return branch && result_.use != Use::zero_is_error && !holders_.empty();
   }
 
-  Use zero_test(u64 zero, u64 other) const {
-    return failure_score(image_, start_, zero, holders_, true) >
-                   failure_score(image_, start_, other, holders_, false)
-               ? Use::zero_is_error
-               : Use::zero_is_fine;
+  CallerUse zero_test(u64 zero, u64 other) const {
+    if (failure_score(image_, start_, zero, holders_, true) >
+        failure_score(image_, start_, other, holders_, false)) {
+      return {Use::zero_is_error, 0};
+    }
+    // That the value itself is handed on says nothing of what it means.
+    constexpr int certain = 4;
+    const bool failure = failure_score(image_, start_, other, Holders::none(), false) >= certain;
+    return {Use::zero_is_fine, failure ? 1 : 0};
   }
 
   // Everything else. True: the walk goes on at `next`.

@@ -15,14 +15,15 @@ enum class Use : u8 {
   sign,           // for being negative (or not positive), or for exceeding a count
   null,           // a full register for being zero
   zero_is_error,  // an int for being zero; the zero side looks like failure
-  zero_is_fine,   // an int for being zero; the other side looks like failure, or none does
-  boolean,        // one byte, or some bits
-  trusted,        // used unchecked: as a pointer, as a number, as an argument of another call
+  zero_is_fine,   // an int for being zero; the other side looks like failure, or none does: with
+                 // `constant` 1 it certainly does (it is cold code, or returns a negative constant)
+  boolean,  // one byte, or some bits
+  trusted,  // used unchecked: as a pointer, as a number, as an argument of another call
 };
 
 struct CallerUse {
   Use use;
-  i64 constant;  // for `compared`
+  i64 constant;  // for `compared` and `zero_is_fine`
 };
 
 CallerUse find_caller_use(u64 return_address, const ImageView& image);

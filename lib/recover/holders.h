@@ -20,6 +20,7 @@ inline bool gpr_of(ZydisRegister name, Gpr& gpr) {
 
 class Holders {
  public:
+  static Holders none() { return {}; }
   static Holders only(Gpr gpr) {
     Holders holders;
     holders.registers_ = static_cast<u16>(1u << gpr);

@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "lib/recover/caller_use.h"
+#include "lib/recover/returned_constants.h"
 
 namespace selfheal::recover {
 namespace {
@@ -61,6 +62,14 @@ ReturnValue compared(i64 constant, i32 error_number) {
           constant == 1 ? 0 : error_number};
 }
 
+// A caller that does not say which of zero and not zero is the failure is asked for 0 by a function
+// that answers yes (1) or no (0). Anything else there would be a yes: to a wrong password, for one.
+bool is_a_no(const CallerUse& use, u64 function, const ImageView& image) {
+  const bool undecided =
+      use.use == Use::returned || (use.use == Use::zero_is_fine && use.constant == 0);
+  return undecided && find_returned_constants(function, image).is_truth_value();
+}
+
 ReturnValue value_of(const CallerUse& use, FaultKind kind) {
   const i32 error_number = errno_for(kind);
   switch (use.use) {
@@ -93,13 +102,16 @@ ReturnValue value_of(const CallerUse& use, FaultKind kind) {
 }  // namespace
 
 ReturnValue infer_return_value(std::span<const u64> return_addresses, FaultKind kind,
-                               const ImageView& image) {
+                               const ImageView& image, u64 function) {
   CallerUse use{Use::unknown, 0};
   for (const u64 address : return_addresses) {
     use = find_caller_use(address, image);
     if (use.use != Use::returned) {
       break;
     }
+  }
+  if (is_a_no(use, function, image)) {
+    return {0, ValueReason::truth_value, 0};
   }
   return value_of(use, kind);
 }

@@ -17,8 +17,9 @@ struct ReturnValue {
 
 // Decides from what the caller at return_addresses[0] does with rax. When it only hands rax on to
 // its own caller, the next return address is looked at, and so on; further addresses may be
-// missing. Signal-safe, no allocation, a bounded number of instructions decoded.
+// missing. Where callers leave it open, the constants decide that `function` itself returns (its
+// entry; 0: not known). Signal-safe, no allocation, a bounded number of instructions decoded.
 ReturnValue infer_return_value(std::span<const u64> return_addresses, FaultKind kind,
-                               const ImageView& image);
+                               const ImageView& image, u64 function = 0);
 
 }  // namespace selfheal::recover

@@ -33,7 +33,7 @@ void continue_at(const Frame& caller, u64 value, ucontext_t& context) {
   registers[REG_EFL] &= ~direction_flag;
 }
 
-ReturnValue infer(std::span<const Frame> callers, FaultKind kind) {
+ReturnValue infer(std::span<const Frame> callers, FaultKind kind, u64 function) {
   std::array<u64, 6> addresses{};
   unsigned count = 0;
   for (const Frame& caller : callers) {
@@ -42,8 +42,8 @@ ReturnValue infer(std::span<const Frame> callers, FaultKind kind) {
     }
     addresses[count++] = caller.registers.rip;
   }
-  return recover::infer_return_value(std::span(addresses).first(count), kind,
-                                     recover::live_image());
+  return recover::infer_return_value(std::span(addresses).first(count), kind, recover::live_image(),
+                                     function);
 }
 
 }  // namespace
@@ -57,7 +57,10 @@ bool recover_eagerly(const FaultRecord& record, std::span<const Frame> frames,
     return false;
   }
   const u64 begin = monotonic_ns();
-  const ReturnValue value = infer(frames.subspan(caller), record.fault.kind);
+  const CodeRef& site = record.frames[record.blamed_frame];
+  const u64 entry =
+      frames[record.blamed_frame].registers.rip - site.offset + record.region.entry.offset;
+  const ReturnValue value = infer(frames.subspan(caller), record.fault.kind, entry);
   HealRecord heal{};
   heal.time_ns = realtime_ns();
   heal.pid = record.pid;

@@ -30,7 +30,7 @@ void infer(void* argument) {
     callers[known++] = frames[i].registers.rip;
   }
   inference.value = recover::infer_return_value(std::span(callers).first(known), inference.kind,
-                                                recover::live_image());
+                                                recover::live_image(), registers.rip);
 }
 
 }  // namespace

@@ -111,6 +111,19 @@ class Faults(case.Case):
     def test_nginx(self):
         self.check(carriers.OnNginx(self.folder + "/first"), carriers.OnNginx(self.folder))
 
+    def test_nginx_mdwe(self):
+        self.check_restricted("mdwe")
+
+    def test_nginx_mdwe_seccomp(self):
+        self.check_restricted("seccomp")
+
+    def check_restricted(self, restriction):
+        """No memory may become executable that was written: the unit option MemoryDenyWriteExecute."""
+        pair = carriers.OnNginx(self.folder + "/first"), carriers.OnNginx(self.folder)
+        for carrier in pair:
+            carrier.server.restriction = restriction
+        self.check(*pair, count=2)
+
     def test_named(self):
         carrier = carriers.OnNamed(self.folder)
         self.check(carrier, carrier)

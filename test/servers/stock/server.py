@@ -7,8 +7,11 @@ documents stay, so the answers of two runs must be the same. Each run has fresh 
 import os
 import re
 import signal
+import sys
 
 from servers import client, maps, process, runtime
+
+from . import private, restricted
 
 # What differs from run to run in log lines: times, and numbers of three digits or more (pids, ports,
 # inodes). Statuses and signals are shorter and are compared.
@@ -31,6 +34,7 @@ class Server:
         self._process = None
         self.last_status = None
         self.library_path = None  # where changed libraries lie
+        self.restriction = None  # of restricted.py
 
     # What a server's driver says.
 
@@ -73,6 +77,11 @@ class Server:
         if self.library_path:
             environment = {**environment, "LD_LIBRARY_PATH": self.library_path}
         arguments, environment = self.launch(environment)
+        if self.restriction:
+            ours = {k: v for k, v in environment.items() if k in private.runtime_names}
+            environment = {k: v for k, v in environment.items() if k not in ours}
+            arguments = [sys.executable, restricted.__file__, self.restriction, *(f"{k}={v}" for k, v in ours.items()),
+                         *arguments]
         self._process = process.Process(arguments, self.folder, self.name, environment)
         try:
             process.wait_for(lambda: not self._process.running() or self.ready(), f"{self.name} serves",

@@ -1,0 +1,82 @@
+// Where a caller does not say which value is the failure, the function's own constants do.
+#include <array>
+#include <catch2/catch.hpp>
+
+#include "lib/recover/return_value.h"
+#include "lib/recover/returned_constants.h"
+#include "test/recover/fixtures/answers.h"
+
+using namespace selfheal;
+using recover::find_returned_constants;
+using recover::ReturnValue;
+
+namespace {
+
+volatile int decided;
+int (*faulted)(int);
+ReturnValue inferred;
+
+u64 entry_of(int (*function)(int)) {
+  return address_of_function(function);
+}
+
+bool truth_value(int (*function)(int)) {
+  return find_returned_constants(entry_of(function), recover::live_image()).is_truth_value();
+}
+
+// Lets `caller` call what stands for `function`, which is healed there.
+template <typename Caller>
+ReturnValue healed(int (*function)(int), Caller caller) {
+  faulted = function;
+  caller();
+  return inferred;
+}
+
+}  // namespace
+
+extern "C" {
+int decide(int what);
+void note(const char* text);
+int decide(int what) {
+  return decided + what;
+}
+void note(const char*) {
+  decided = decided + 1;
+}
+
+__attribute__((noinline)) int probe_of_answers() {
+  const std::array<u64, 1> addresses{address_of(__builtin_return_address(0))};
+  inferred = recover::infer_return_value(addresses, FaultKind::null_access, recover::live_image(),
+                                         entry_of(faulted));
+  return static_cast<int>(inferred.value);
+}
+}
+
+TEST_CASE("a function that returns 1 or 0 answers yes or no; one with -1 among it does not",
+          "[return_value]") {
+  CHECK(truth_value(&answers_yes_or_no));
+  CHECK(truth_value(&answers_by_comparison));
+  CHECK_FALSE(truth_value(&returns_status));
+  CHECK_FALSE(truth_value(&returns_more));
+  CHECK_FALSE(truth_value(&returns_what_another_does));
+}
+
+TEST_CASE("no code to look at says nothing", "[return_value]") {
+  for (const u64 entry : {u64{0}, u64{0x1234}, ~u64{0}}) {
+    CHECK_FALSE(find_returned_constants(entry, recover::live_image()).is_truth_value());
+  }
+}
+
+TEST_CASE("who answers yes or no says no when it cannot tell", "[return_value]") {
+  for (int (*function)(int) : {&answers_yes_or_no, &answers_by_comparison}) {
+    CHECK(healed(function, [] { both(1); }).value == 0);
+    CHECK(inferred.reason == ValueReason::truth_value);
+    CHECK(healed(function, [] { first_of_two(); }).value == 0);
+  }
+  CHECK(healed(&returns_status, [] { both(1); }).value == ~u64{0});
+}
+
+TEST_CASE("a caller that certainly takes other values than 0 for failure gets one",
+          "[return_value]") {
+  CHECK(healed(&answers_yes_or_no, [] { a_failure_for_certain(); }).value == ~u64{0});
+}
