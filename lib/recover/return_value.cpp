@@ -62,12 +62,23 @@ ReturnValue compared(i64 constant, i32 error_number) {
           constant == 1 ? 0 : error_number};
 }
 
-// A caller that does not say which of zero and not zero is the failure is asked for 0 by a function
-// that answers yes (1) or no (0). Anything else there would be a yes: to a wrong password, for one.
-bool is_a_no(const CallerUse& use, u64 function, const ImageView& image) {
+// What the caller does leaves it open, or would have an answer taken for granted that the function
+// never gives; somebody who guesses then may well let a wrong password pass.
+//
+//   if (check(password) && ready)      check answers 1 or 0: 0, not -1, which would be a yes
+//   if (handler(r) == NGX_DECLINED)    handler returns 0 and 500, and is no such one: -1
+CallerUse in_view_of(const CallerUse& use, u64 function, const ImageView& image) {
   const bool undecided =
       use.use == Use::returned || (use.use == Use::zero_is_fine && use.constant == 0);
-  return undecided && find_returned_constants(function, image).is_truth_value();
+  const bool special = use.use == Use::compared && use.constant < -1;
+  if (!undecided && !special) {
+    return use;
+  }
+  const ReturnedConstants own = find_returned_constants(function, image);
+  if (undecided && own.is_truth_value()) {
+    return {Use::truth_value, 0};
+  }
+  return special && own.speaks_against(use.constant) ? CallerUse{Use::returned, 0} : use;
 }
 
 ReturnValue value_of(const CallerUse& use, FaultKind kind) {
@@ -88,6 +99,8 @@ ReturnValue value_of(const CallerUse& use, FaultKind kind) {
     case Use::zero_is_error:
     case Use::boolean:
       return {0, ValueReason::caller_tests_int, 0};
+    case Use::truth_value:
+      return {0, ValueReason::truth_value, 0};
     case Use::unused:
       return {0, ValueReason::unused, 0};
     case Use::returned:  // and nobody further out is known
@@ -110,10 +123,7 @@ ReturnValue infer_return_value(std::span<const u64> return_addresses, FaultKind 
       break;
     }
   }
-  if (is_a_no(use, function, image)) {
-    return {0, ValueReason::truth_value, 0};
-  }
-  return value_of(use, kind);
+  return value_of(in_view_of(use, function, image), kind);
 }
 
 }  // namespace selfheal::recover

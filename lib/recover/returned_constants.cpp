@@ -37,7 +37,7 @@ bool sets_constant(const CodeWalk& walk, Gpr& gpr, i64& value, bool& any_truth) 
   if (walk.is(ZYDIS_MNEMONIC_XOR)) {
     return from.type == ZYDIS_OPERAND_TYPE_REGISTER && from.reg.value == to.reg.value;
   }
-  value = from.imm.value.s;
+  value = to.size == 32 ? static_cast<i32>(from.imm.value.s) : from.imm.value.s;
   return from.type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&
          (walk.is(ZYDIS_MNEMONIC_MOV) || (walk.is(ZYDIS_MNEMONIC_OR) && value == -1));
 }
@@ -100,8 +100,10 @@ ReturnedConstants find_returned_constants(u64 entry, const ImageView& image) {
     }
     ++walks;
     if (reaches_return(walk.next(), gpr, image)) {
-      found.one |= any_truth || value == 1;
-      found.other |= !any_truth && value != 0 && value != 1;
+      if (any_truth || value == 1) {
+        found.add_one();
+      }
+      found.add(value);
     }
   }
   return found;

@@ -6,11 +6,34 @@
 
 namespace selfheal::recover {
 
-struct ReturnedConstants {
-  bool one = false;    // an explicit 1, or what setcc makes
-  bool other = false;  // but 0, which is often a variable that was tested
+class ReturnedConstants {
+ public:
+  // 1, and nothing but 1: 0 is often a variable that was tested, and not to be seen.
+  bool is_truth_value() const { return one_ && count_ == 0; }
 
-  bool is_truth_value() const { return one && !other; }
+  // Something is known, but `value` is not among it.
+  bool speaks_against(i64 value) const {
+    for (unsigned i = 0; i < count_; ++i) {
+      if (values_[i] == value) {
+        return false;
+      }
+    }
+    return (one_ && value != 1) || count_ != 0;
+  }
+
+  // An explicit 1, or what setcc makes.
+  void add_one() { one_ = true; }
+  void add(i64 value) {
+    if (value != 0 && value != 1 && count_ < most) {
+      values_[count_++] = value;
+    }
+  }
+
+ private:
+  static constexpr unsigned most = 16;
+  i64 values_[most] = {};  // others than 0 and 1
+  unsigned count_ = 0;
+  bool one_ = false;
 };
 
 // Of the function that starts at `entry`, as far as straight walks from each constant to a return

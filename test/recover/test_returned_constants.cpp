@@ -76,6 +76,14 @@ TEST_CASE("who answers yes or no says no when it cannot tell", "[return_value]")
   CHECK(healed(&returns_status, [] { both(1); }).value == ~u64{0});
 }
 
+TEST_CASE("a special value is returned only by who may return it", "[return_value]") {
+  CHECK(healed(&declines, [] { unless_declined(); }).value == static_cast<u64>(-5));
+  CHECK(healed(&returns_what_another_does, [] { unless_declined(); }).value ==
+        static_cast<u64>(-5));
+  CHECK(healed(&returns_http_status, [] { unless_declined(); }).value == ~u64{0});
+  CHECK(healed(&returns_status, [] { unless_declined(); }).value == ~u64{0});
+}
+
 TEST_CASE("a caller that certainly takes other values than 0 for failure gets one",
           "[return_value]") {
   CHECK(healed(&answers_yes_or_no, [] { a_failure_for_certain(); }).value == ~u64{0});

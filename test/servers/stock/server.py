@@ -104,7 +104,7 @@ class Server:
 
     def kill(self):
         if self._process:
-            for pid in reversed(maps.descendants(self.pid)):
+            for pid in maps.descendants(self.pid):  # parents first: they would make new ones
                 _kill(pid)
             running, self._process = self._process, None
             running.wait()
