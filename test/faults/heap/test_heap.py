@@ -214,6 +214,25 @@ class Ordinary(case.Case):
                   "select x+1 from c where x<20000) insert into t select x, hex(x*x) from c; create index i on t(b);"
                   "select count(*), min(b), max(b) from t;")
 
+    def check_in_engine(self, *command):
+        """With the whole program as a region, each of its accesses is checked."""
+        name, statistics = os.path.basename(command[0]), os.path.join(self.folder, "statistics")
+        plain = subprocess.run(command, env=runtime.plain_environment(), capture_output=True, timeout=60, check=False)
+        environment = self.store().environment(f"heap-probe=always:region={name}!main:statistics={statistics}")
+        found = subprocess.run(command, env=environment, capture_output=True, timeout=120, check=False)
+        self.assertEqual((found.returncode, found.stdout, found.stderr), (0, plain.stdout, plain.stderr))
+        self.assertEqual(self.store().regions(), [])
+        with open(statistics, encoding="utf-8") as lines:
+            self.assertGreater(json.loads(lines.readline())["instructions"], 1000000)
+
+    def test_sqlite_in_the_engine(self):
+        self.check_in_engine("/usr/bin/sqlite3", ":memory:", "with recursive c(x) as (select 1 union all select x+1 "
+                             "from c where x<3000) select sum(x), max(hex(x)) from c;")
+
+    def test_perl_in_the_engine(self):
+        self.check_in_engine("/usr/bin/perl", "-e", 'my %h; $h{$_%97}.="x$_" for 1..3000; '
+                             'print length(join q(,), map {$h{$_}} sort keys %h)')
+
     def test_gcc(self):
         source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "usage.c")
         self.same("/usr/bin/gcc", "-O2", "-S", "-o", "-", source)
