@@ -137,13 +137,13 @@ typedef int quad __attribute__((vector_size(16)));
 
 __attribute__((noinline)) static int first_of(const char* at) {
   quad value;
-  __asm__ volatile("movaps %1, %0" : "=x"(value) : "m"(*(const quad*)at));
+  __asm__ volatile("movaps %1, %0" : "=x"(value) : "m"(*(const quad*)(const void*)at));
   return value[0];
 }
 
 __attribute__((noinline)) static void clear_at(char* at) {
   const quad value = {0, 0, 0, 0};
-  __asm__ volatile("movaps %1, %0" : "=m"(*(quad*)at) : "x"(value));
+  __asm__ volatile("movaps %1, %0" : "=m"(*(quad*)(void*)at) : "x"(value));
 }
 
 static char room[64] __attribute__((aligned(16)));
@@ -167,7 +167,7 @@ __attribute__((noinline)) static int read_checked(const char* at) {
       "movl %1, %0\n\t"
       "pushf\n\tandl $~0x40000, (%%rsp)\n\tpopf\n\tadd $128, %%rsp"
       : "=r"(value)
-      : "m"(*(const int*)at)
+      : "m"(*(const int*)(const void*)at)
       : "cc");
   return value;
 }
