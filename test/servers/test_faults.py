@@ -35,6 +35,19 @@ faults = [
     Fault("half-answer", "null-access", signal.SIGSEGV, ("refused", "half")),
     Fault("leaves-things", "null-access", signal.SIGSEGV),
 ]
+
+# Of glibc's heap and of a process's first stack: named has another heap, and threads.
+more = [
+    Fault("assert", "assertion", signal.SIGABRT),
+    Fault("abort", "abort", signal.SIGABRT),
+    # Ended in the function that calls itself; the one around it goes on with a wrong sum, and says so.
+    Fault("recursion", "stack-exhaustion", signal.SIGSEGV, booked=True),
+    # The second free is left out.
+    Fault("double-free", "bad-free", signal.SIGABRT, ("done",), booked=True),
+    Fault("bad-free", "bad-free", signal.SIGABRT, ("done",), booked=True),
+    # Foreseen at the store that would reach the canary.
+    Fault("smashed-stack", "smashed-stack", signal.SIGABRT),
+]
 rounds = 12
 memory_may_grow = 8192  # KiB: less than `rounds` leaves-things would leave, more than the undo logs of all threads
 
@@ -57,8 +70,9 @@ class Faults(case.Case):
                         self.assertEqual(carrier.server.wait(), -fault.signal)
         finally:
             carrier.server.stop()
-        found = sorted((region["fault"]["kind"], region["fault"]["signal"]) for region in store.regions())
-        self.assertEqual(found, sorted((fault.kind, int(fault.signal)) for fault in faults), store.cli("list"))
+        # Not the signal: once a heap fault is known, a worker that comes later sees the next before glibc does.
+        found = sorted(region["fault"]["kind"] for region in store.regions())
+        self.assertEqual(found, sorted(fault.kind for fault in faults), store.cli("list"))
 
     def round(self, carrier, faults, count):
         """`count` bad requests of each fault, each followed by a good one; returns the jobs booked."""
@@ -105,11 +119,13 @@ class Faults(case.Case):
 
     def test_apache(self):
         """As many children in the first run as are to die: httpd replaces them once a second."""
-        self.check(carriers.OnApache(self.folder + "/first", children=len(faults) + 2, threads=2),
-                   carriers.OnApache(self.folder, children=1))
+        # A thread whose stack was used to the end keeps its 8 MiB, so recursion says nothing about leaks here.
+        every = faults + [fault for fault in more if fault.name != "recursion"]
+        self.check(carriers.OnApache(self.folder + "/first", children=len(every) + 2, threads=2),
+                   carriers.OnApache(self.folder, children=1), every)
 
     def test_nginx(self):
-        self.check(carriers.OnNginx(self.folder + "/first"), carriers.OnNginx(self.folder))
+        self.check(carriers.OnNginx(self.folder + "/first"), carriers.OnNginx(self.folder), faults + more)
 
     def test_nginx_mdwe(self):
         self.check_restricted("mdwe")
