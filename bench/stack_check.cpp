@@ -8,6 +8,7 @@
 
 #include "lib/image/function.h"
 #include "lib/patch/patcher.h"
+#include "test/support/opaque.h"
 
 using namespace selfheal;
 
@@ -22,13 +23,13 @@ i32 offset_of(const void* variable) {
   return static_cast<i32>(address_of(variable) - address_of(__builtin_thread_pointer()));
 }
 
-__attribute__((noipa)) u64 empty(u64 value) {
+SELFHEAL_OPAQUE u64 empty(u64 value) {
   return value;
 }
 
 // Two functions, as compilers make a tree of calls out of one.
-__attribute__((noipa)) u64 fibonacci(u64 n);
-__attribute__((noipa)) u64 sum_of_two(u64 n) {
+SELFHEAL_OPAQUE u64 fibonacci(u64 n);
+SELFHEAL_OPAQUE u64 sum_of_two(u64 n) {
   return fibonacci(n - 1) + fibonacci(n - 2);
 }
 u64 fibonacci(u64 n) {

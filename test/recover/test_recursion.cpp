@@ -6,6 +6,7 @@
 
 #include "lib/recover/recursion.h"
 #include "test/recover/machine_context.h"
+#include "test/support/opaque.h"
 
 using namespace selfheal;
 using recover::Recursion;
@@ -33,7 +34,7 @@ Recursion found;
 u64 outermost_of_step;
 u64 return_of_step;
 
-__attribute__((noipa)) int search_here(const void* step) {
+SELFHEAL_OPAQUE int search_here(const void* step) {
   static RecursionSearch search;
   recover::ImageView view = recover::live_image();
   view.is_system = &is_libc;
@@ -58,7 +59,7 @@ bool blamed(const void* function) {
 
 // A step of 1000 bytes at least, which checks what it gets.
 u64 entry_of_first;
-__attribute__((noipa)) int straight(int depth) {
+SELFHEAL_OPAQUE int straight(int depth) {
   volatile char frame[1000];
   frame[0] = 1;
   const int status = depth == 0 ? search_here(pointer_to<void>(address_of_function(&straight)))
@@ -66,13 +67,13 @@ __attribute__((noipa)) int straight(int depth) {
   return status < 0 ? -1 : status + frame[0] - 1;
 }
 
-__attribute__((noipa)) int odd(int depth);
-__attribute__((noipa)) int even(int depth) {
+SELFHEAL_OPAQUE int odd(int depth);
+SELFHEAL_OPAQUE int even(int depth) {
   const int status = depth == 0 ? search_here(nullptr) : odd(depth - 1);
   return status < 0 ? -1 : 0;
 }
 // Hands on whatever it gets.
-__attribute__((noipa)) int odd(int depth) {
+SELFHEAL_OPAQUE int odd(int depth) {
   volatile int deeper = depth - 1;
   const int status = even(deeper);
   asm volatile("");
@@ -80,7 +81,7 @@ __attribute__((noipa)) int odd(int depth) {
 }
 
 int sort_depth;
-__attribute__((noipa)) int compare(const void*, const void*) {
+SELFHEAL_OPAQUE int compare(const void*, const void*) {
   int two[2] = {1, 2};
   if (--sort_depth <= 0) {
     if (sort_depth == 0) {
@@ -92,7 +93,7 @@ __attribute__((noipa)) int compare(const void*, const void*) {
   return 0;
 }
 
-__attribute__((noipa)) int nothing_recursive(int value) {
+SELFHEAL_OPAQUE int nothing_recursive(int value) {
   return search_here(nullptr) + value;
 }
 

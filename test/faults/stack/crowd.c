@@ -8,13 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "test/support/opaque.h"
+
 enum { deep = 20000, stack_size = 96 * 1024 };
 
 static char deep_text[2 * deep + 1];
 static atomic_int wrong, running;
 
 // -1: not a list; else how many lists.
-static __attribute__((noipa)) int count_lists(const char** at, double weight) {
+static SELFHEAL_OPAQUE int count_lists(const char** at, double weight) {
   int count = 1;
   for (++*at; **at == '[';) {
     const int inner = count_lists(at, weight);

@@ -2,9 +2,10 @@
 #include <alloca.h>
 
 #include "test/faults/stack/server.h"
+#include "test/support/opaque.h"
 
 // -1: nothing to sum.
-static __attribute__((noipa)) long sum_of(size_t bytes) {
+static SELFHEAL_OPAQUE long sum_of(size_t bytes) {
   if (bytes == 0) {
     return -1;
   }

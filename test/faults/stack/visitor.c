@@ -2,6 +2,7 @@
 // visitor it was given, which calls `each_child`. "N" counts the nodes of a chain of N, each with a
 // leaf beside it.
 #include "test/faults/stack/server.h"
+#include "test/support/opaque.h"
 
 struct Node {
   struct Node* child[2];
@@ -9,7 +10,7 @@ struct Node {
 typedef int (*Visit)(const struct Node* node, void* context);
 
 // Stops at the first visit that fails, and says so.
-static __attribute__((noipa)) int each_child(const struct Node* node, Visit visit, void* context) {
+static SELFHEAL_OPAQUE int each_child(const struct Node* node, Visit visit, void* context) {
   for (int i = 0; i < 2; ++i) {
     if (node->child[i] != NULL && visit(node->child[i], context) != 0) {
       return -1;

@@ -2,6 +2,7 @@
 // the other children of every node above. Weights and their scale are passed in vector registers.
 // "N" weighs a chain of N nodes, each with a leaf beside it, which is visited last.
 #include "test/faults/stack/server.h"
+#include "test/support/opaque.h"
 
 struct Node {
   struct Node* child[2];
@@ -10,7 +11,7 @@ struct Node {
 
 static long visited;
 
-static __attribute__((noipa)) double weigh(const struct Node* node, double scale, float unit) {
+static SELFHEAL_OPAQUE double weigh(const struct Node* node, double scale, float unit) {
   double sum = scale * node->weight * (double)unit;
   ++visited;
   for (int i = 0; i < 2; ++i) {
