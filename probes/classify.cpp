@@ -46,6 +46,9 @@ bool out_of_stack(u64 address, u64 stack_pointer, StackRange stack) {
   if (stack.known() && address >= stack.high) {
     return false;  // an overrun beyond its beginning
   }
+  if (stack.known() && stack_pointer < stack.low && address >= stack_pointer) {
+    return address < stack.low;  // inside of the frame that steps out of the stack
+  }
   return address + stack_reach >= stack_pointer && address < stack_pointer + stack_reach;
 }
 

@@ -2,6 +2,8 @@
 
 #include <initializer_list>
 
+#include "probes/thread_stack.h"
+
 namespace selfheal::runtime {
 namespace {
 
@@ -38,6 +40,12 @@ recover::StackBounds whole_stack_bounds(u64 sp) {
 bool next_to_stack_pointer(const Fault& fault) {
   constexpr u64 near = 64 * 1024;
   const u64 sp = fault.registers.gpr[rsp];
+  const probes::ThreadStack stack = probes::thread_stack();
+  constexpr u64 largest_frame = 64 * 1024 * 1024;
+  if (stack.high != 0 && sp < stack.low && sp + largest_frame >= stack.low && fault.address >= sp &&
+      fault.address < stack.low) {
+    return true;  // inside of a frame that steps out of the stack
+  }
   return fault.address != 0 && fault.address + near - sp < 2 * near &&
          fault.address < stack_bounds(sp).high;
 }

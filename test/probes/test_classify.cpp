@@ -90,6 +90,9 @@ TEST_CASE("the end of the stack is told from a wild pointer by the stack pointer
   CHECK(Seen{.address = low - 0x200010, .error = write_error, .rsp = low - 0x200008}
             .classify()
             .kind == FaultKind::stack_exhaustion);  // a large frame, beyond the guard
+  CHECK(Seen{.address = 0x7fffffeff800, .error = write_error, .rsp = low - 0x200008}
+            .classify()
+            .kind == FaultKind::stack_exhaustion);  // the guard, seen from deep below it
   CHECK(Seen{.address = 0x7ffffffff000, .rsp = 0x7fffffffe000}.classify().kind ==
         FaultKind::wild_access);  // beyond the stack's other end
   CHECK(Seen{.address = low - 0x8000010, .error = write_error, .rsp = low - 0x8000008}

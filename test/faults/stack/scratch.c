@@ -11,9 +11,9 @@ static SELFHEAL_OPAQUE long sum_of(size_t bytes) {
   }
   volatile char* scratch = alloca(bytes);
   long sum = 0;
-  for (size_t i = 0; i < bytes; i += 64) {
-    scratch[i] = 1;
-    sum += scratch[i];
+  for (size_t left = bytes / 64; left-- > 0;) {  // from its end: down to the guard
+    scratch[64 * left] = 1;
+    sum += scratch[64 * left];
   }
   return sum;
 }
