@@ -52,7 +52,8 @@ bool HealthCheck::begin() {
     if (!policy_.command.empty()) {
       run_command(policy_.command);
     }
-    run_get(policy_.url, policy_.timeout);
+    // Later than ours, which says what happened; should we be gone, it ends all the same.
+    run_get(policy_.url, policy_.timeout + std::chrono::seconds(1));
   }
   setpgid(child, child);
   child_ = child;
