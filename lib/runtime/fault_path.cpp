@@ -200,7 +200,9 @@ bool is_expected(const SignalContext& signal) {
 
 report::Kept write_down(const FaultRecord& record, store::Ticket* ticket = nullptr) {
   runtime.faults.fetch_add(1);
-  switch (runtime.store.journal.record_fault(record, ticket)) {
+  store::Journal& journal = runtime.store.journal;
+  switch (ticket == nullptr ? journal.record_fault(record)
+                            : journal.record_alarm(record, *ticket)) {
     case store::Recorded::yes:
       return report::Kept::recorded;
     case store::Recorded::full:

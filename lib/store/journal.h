@@ -58,7 +58,8 @@ class Journal {
   bool mapped() const { return header_ != nullptr; }
   bool writable() const { return writable_; }
 
-  Recorded record_fault(const FaultRecord& record, Ticket* ticket = nullptr);
+  Recorded record_fault(const FaultRecord& record);
+  Recorded record_alarm(const FaultRecord& record, Ticket& ticket);
   Recorded record_heal(const HealRecord& record);
 
   // The record was premature: frees its slot, unless the promoter has taken it. Signal-safe.

@@ -64,8 +64,12 @@ Recorded Journal::record(RecordKind kind, const void* payload, u32 size, u32 pid
   return Recorded::yes;
 }
 
-Recorded Journal::record_fault(const FaultRecord& fault, Ticket* ticket) {
-  return record(RecordKind::fault, &fault, sizeof fault, fault.pid, fault.time_ns, ticket);
+Recorded Journal::record_fault(const FaultRecord& fault) {
+  return record(RecordKind::fault, &fault, sizeof fault, fault.pid, fault.time_ns, nullptr);
+}
+
+Recorded Journal::record_alarm(const FaultRecord& fault, Ticket& ticket) {
+  return record(RecordKind::fault, &fault, sizeof fault, fault.pid, fault.time_ns, &ticket);
 }
 
 Recorded Journal::record_heal(const HealRecord& heal) {
