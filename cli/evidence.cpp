@@ -43,6 +43,9 @@ void count(const HealRecord& heal, Evidence& evidence) {
     case HealOutcome::unprotected:
       ++evidence.unprotected;
       return;
+    case HealOutcome::simulated:
+      ++evidence.simulated;
+      break;
     case HealOutcome::none:
       return;
   }

@@ -11,9 +11,10 @@ namespace selfheal::cli {
 
 struct Evidence {
   std::optional<FaultRecord> last_fault;
-  std::optional<HealRecord> last_heal;  // healed or eager
+  std::optional<HealRecord> last_heal;  // healed, eager or simulated
   u64 healed = 0;                       // by outcome, as far as the records go back
   u64 left_to_die = 0;
+  u64 simulated = 0;    // would have been healed; a policy rule said to let it happen
   u64 unprotected = 0;  // undo logs that were full: at most one a region and process
   u64 eager = 0;
 };

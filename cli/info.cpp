@@ -110,6 +110,9 @@ void print_region(const Session& session, const Dossier& dossier, ModuleFinder& 
     row("outcomes", fmt::format("{} rolled back, {} recovered by unwinding, {} left to die",
                                 evidence.healed, evidence.eager, evidence.left_to_die));
   }
+  if (evidence.simulated != 0) {
+    row("simulated", fmt::format("{} would have been healed", evidence.simulated));
+  }
   if (evidence.unprotected != 0) {
     row("unprotected",
         fmt::format("its undo log was full, in {} {}: see the option log-megabytes",
@@ -154,7 +157,8 @@ void print_document(const Dossier& dossier, ModuleFinder& modules) {
   document["outcomes"] = {{"healed", evidence.healed},
                           {"eager", evidence.eager},
                           {"left_to_die", evidence.left_to_die},
-                          {"unprotected", evidence.unprotected}};
+                          {"unprotected", evidence.unprotected},
+                          {"simulated", evidence.simulated}};
   document["last_fault"] = json_fault(
       dossier.fault, report_text(dossier.fault, outlook_of(dossier.region, dossier.fault), modules),
       modules);

@@ -68,6 +68,7 @@ int main_of(int argc, char** argv) {
   add_enable(app, session);
   add_disable(app, session);
   add_set(app, session);
+  add_policy(app, session);
   add_config(app, session);
   add_doctor(app, session);
   add_version(app, session);

@@ -31,6 +31,7 @@ void add_forget(CLI::App& app, Session& session);
 void add_enable(CLI::App& app, Session& session);
 void add_disable(CLI::App& app, Session& session);
 void add_set(CLI::App& app, Session& session);
+void add_policy(CLI::App& app, Session& session);
 void add_config(CLI::App& app, Session& session);
 void add_doctor(CLI::App& app, Session& session);
 void add_version(CLI::App& app, Session& session);

@@ -64,6 +64,8 @@ const char* name_of(HealOutcome outcome) {
       return "recovered by unwinding";
     case HealOutcome::unprotected:
       return "went on unprotected";
+    case HealOutcome::simulated:
+      return "simulated";
   }
   return "unknown";
 }

@@ -114,7 +114,10 @@ enum class HealOutcome : u8 {
       2,  // policy, breaker or an inner failure said no; the fault was given back to the process
   eager = 3,        // recovered from a first fault by unwinding, without rollback
   unprotected = 4,  // no fault: the undo log was full; the region went on natively
+  simulated = 5,    // would have been healed so; a policy rule says to let it happen
 };
+
+inline constexpr HealOutcome last_heal_outcome = HealOutcome::simulated;
 
 // Did the caller get a value in place of the fault?
 constexpr bool recovered(HealOutcome outcome) {

@@ -83,7 +83,9 @@ void render_heal(const HealRecord& record, Symbolizer symbols, Sink sink) {
     out.line(line);
     return;
   }
-  line << (record.outcome == HealOutcome::left_to_die ? " not healed: " : " healed: ");
+  line << (record.outcome == HealOutcome::left_to_die ? " not healed: "
+           : record.outcome == HealOutcome::simulated ? " would be healed: "
+                                                      : " healed: ");
   say_function(record.region, modules, symbols, line);
   line << ' ';
   say_fault(record.fault, nullptr, 0, line);
@@ -103,6 +105,11 @@ void render_heal(const HealRecord& record, Symbolizer symbols, Sink sink) {
   if (record.level != 0) {
     line << ", level ";
     line.decimal(record.level);
+  }
+  if (record.outcome == HealOutcome::simulated) {
+    line << " (policy: simulate)";
+    out.line(line);
+    return;
   }
   line << ", ";
   say_duration(record.duration_ns, line);

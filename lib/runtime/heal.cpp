@@ -10,6 +10,7 @@
 // All other registers are the callee's to spoil (System V ABI, 3.2.1), so they need no care.
 #include "lib/runtime/heal.h"
 
+#include <atomic>
 #include <errno.h>
 #include <signal.h>
 #include <unistd.h>
@@ -109,11 +110,18 @@ void refine_fault(Thread& thread) {
   thread.fault = recover::refine(thread.fault, {bytes, size});
 }
 
+// For a staged roll-out: `percent` of the faults, evenly spread (multiples of the golden ratio).
+bool drawn(u8 percent) {
+  static constinit std::atomic<u64> faults{0};
+  const u64 spread = faults.fetch_add(1) * 0x9e37'79b9'7f4a'7c15;
+  return percent >= 100 || (spread >> 32) * 100 >> 32 < percent;
+}
+
 bool may_heal(const Thread& thread, const Region& region) {
   if (!runtime.heals_faults() || region.policy != store::Policy::heal || probes::in_vfork_child()) {
     return false;
   }
-  if (!healable(thread.fault.kind)) {
+  if (!healable(thread.fault.kind) || !drawn(region.percent)) {
     return false;
   }
   const u64 address = thread.fault.kind == FaultKind::wild_access ? thread.fault.address : 0;
@@ -180,6 +188,14 @@ bool heal(Thread& thread, const Region& region, const Outcome& outcome, VectorRe
   }
   const Return value =
       choose_return(thread.checkpoint, thread.return_address, thread.fault.kind, region);
+  if (region.simulate) {
+    record.value = value.in_rax.value;
+    record.reason = value.in_rax.reason;
+    record.error_number = value.in_rax.error_number;
+    record.outcome = HealOutcome::simulated;
+    write_down(record);
+    return false;
+  }
   const emulator::RollbackResult undone = thread.log.rollback();
   leave_behind(thread.checkpoint, value);
   return_to_caller(thread, value);

@@ -1,7 +1,5 @@
 #include "lib/runtime/named_regions.h"
 
-#include <string_view>
-
 #include "lib/base/raw_syscall.h"
 #include "lib/base/text.h"
 #include "lib/image/program_main.h"
@@ -17,18 +15,6 @@ constexpr int at_cwd = -100;  // AT_FDCWD
 // The link map does not name the program itself.
 bool is_program(const image::Module& module) {
   return module.name[0] == '\0';
-}
-
-std::string_view file_name(const image::Module& module, char* buffer, u64 capacity) {
-  std::string_view path = module.name;
-  if (is_program(module)) {
-    const long size = raw_syscall(SYS_readlinkat, static_cast<u64>(at_cwd),
-                                  address_of("/proc/self/exe"), address_of(buffer), capacity);
-    path = syscall_failed(size) ? "" : std::string_view(buffer, static_cast<u64>(size));
-  }
-  const u64 slash = path.rfind('/');
-  path.remove_prefix(slash == std::string_view::npos ? 0 : slash + 1);  // substr may throw
-  return path;
 }
 
 constinit u64 complained = 0;
@@ -49,6 +35,18 @@ void say_of(unsigned index, const char* what) {
 }
 
 }  // namespace
+
+std::string_view file_name(const image::Module& module, char* buffer, u64 capacity) {
+  std::string_view path = module.name;
+  if (is_program(module)) {
+    const long size = raw_syscall(SYS_readlinkat, static_cast<u64>(at_cwd),
+                                  address_of("/proc/self/exe"), address_of(buffer), capacity);
+    path = syscall_failed(size) ? "" : std::string_view(buffer, static_cast<u64>(size));
+  }
+  const u64 slash = path.rfind('/');
+  path.remove_prefix(slash == std::string_view::npos ? 0 : slash + 1);  // substr may throw
+  return path;
+}
 
 NamedRegion find_named(const image::Module& module, const options::RegionOption& option,
                        NamedPlace& place) {

@@ -1,6 +1,8 @@
 // Regions the user names: region=MODULE!FUNCTION or MODULE+0xOFFSET.
 #pragma once
 
+#include <string_view>
+
 #include "lib/image/module.h"
 #include "lib/options/options.h"
 
@@ -16,6 +18,9 @@ struct NamedPlace {
   u64 offset;       // of the function's entry
   u64 symbol_size;  // as its symbol says, for a function without call frame information; 0: unknown
 };
+
+// Base name of the module's file, in `buffer` for the program itself, else in the link map.
+std::string_view file_name(const image::Module& module, char* buffer, u64 capacity);
 
 // Where in `module` the option points. MODULE is the base name of the module's file. Function names
 // are looked up in the dynamic symbols, then in the file's .symtab; the program's `main` is found

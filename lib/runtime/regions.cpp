@@ -8,6 +8,7 @@
 #include "lib/runtime/heal_record.h"
 #include "lib/runtime/named_regions.h"
 #include "lib/runtime/region_entry.h"
+#include "lib/runtime/region_policy.h"
 #include "lib/runtime/return_choice.h"
 #include "lib/runtime/runtime.h"
 #include "lib/runtime/stack_check.h"
@@ -172,7 +173,8 @@ const char* install(const Target& target, u64 recorded_hash, const store::Catalo
 
 // Fills the region's cell. A thread may come through the new stub before that: it finds an entry
 // that is not the patch's and goes on natively (run_region), so `entry` is written last.
-void describe(u32 index, const Target& target, const store::CatalogEntry* entry) {
+void describe(u32 index, const Target& target, const store::CatalogEntry* entry,
+              const store::Decision& decision) {
   Region& region = regions[index];
   __atomic_store_n(&region.entry, 0, __ATOMIC_RELEASE);
   region.function.entry = {target.module->offset_of(target.function.start), 0, {}};
@@ -183,10 +185,12 @@ void describe(u32 index, const Target& target, const store::CatalogEntry* entry)
   region.remedies = entry == nullptr ? 0 : entry->remedies;
   region.reserve_class = reserve_class_of(entry);
   region.policy = entry == nullptr ? store::Policy::heal : entry->policy;
-  region.value_set = entry != nullptr && entry->value_set != 0;
-  region.error_set = entry != nullptr && entry->error_set != 0;
-  region.error_number = entry == nullptr ? 0 : entry->error_number;
-  region.value = entry == nullptr ? 0 : entry->value;
+  region.value_set = decision.value_set;
+  region.error_set = decision.error_set;
+  region.error_number = decision.error_number;
+  region.value = decision.value;
+  region.simulate = decision.mode == store::RuleMode::simulate;
+  region.percent = decision.percent;
   region.loops = entry != nullptr && (entry->fault_kind == FaultKind::time_out ||
                                       entry->fault_kind == FaultKind::memory_growth);
   region.budget = entry == nullptr ? 0 : entry->instruction_budget;
@@ -206,6 +210,10 @@ u64 site_in(const image::Module& module, const store::CatalogEntry* entry) {
 // Patches one function; says why not. `wanted` marks the index as one that stays.
 const char* protect(const image::Module& module, const NamedPlace& place, u64 recorded_hash,
                     const store::CatalogEntry* entry, Threads threads, Wanted& wanted) {
+  const store::Decision decision = entry == nullptr ? store::Decision{} : decide_on(module, *entry);
+  if (const char* no = objection(decision); no != nullptr) {
+    return no;
+  }
   Target target{};
   const char* problem = find_target(module, place.offset, place.symbol_size, target);
   if (problem == nullptr && recorded_hash != 0 && target.code_hash != recorded_hash) {
@@ -229,7 +237,7 @@ const char* protect(const image::Module& module, const NamedPlace& place, u64 re
   if (problem != nullptr) {
     return problem;
   }
-  describe(static_cast<u32>(index), target, entry);
+  describe(static_cast<u32>(index), target, entry, decision);
   learn_exits(static_cast<u64>(index), target.function, site_in(module, entry));
   wanted.add(static_cast<u32>(index));
   return nullptr;
@@ -253,7 +261,7 @@ void protect_explicit(const image::Module& module, Pass& pass) {
 
 void protect_catalogued(const image::Module& module, Pass& pass) {
   for (const store::CatalogEntry& entry : runtime.store.catalog.of_module(module.id)) {
-    if (entry.enabled == 0 || entry.policy != store::Policy::heal || !store::needs_engine(entry)) {
+    if (entry.enabled == 0 || !store::needs_engine(entry)) {
       continue;
     }
     const char* problem = protect(module, {entry.entry_offset, 0}, entry.code_hash, &entry,

@@ -34,10 +34,9 @@ bool check_header(const CatalogHeader& header, u64 size, const char* name, Error
     return false;
   }
   if (header.version != format_version) {
-    ((error.at(name, offsetof(CatalogHeader, version)) << "format version ").decimal(header.version)
-     << ", but this libselfheal knows only version ")
-            .decimal(format_version)
-        << remedy;
+    Text& line = error.at(name, offsetof(CatalogHeader, version)) << "format version ";
+    line.decimal(header.version) << ", but this libselfheal knows only version ";
+    line.decimal(format_version) << remedy;
     return false;
   }
   if (header.entry_size != sizeof(CatalogEntry) || header.count > max_catalog_entries) {

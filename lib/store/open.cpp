@@ -35,13 +35,14 @@ class Opener {
     }
     // Live before catalog, as the promoter writes them the other way round: a generation that was
     // live and has no catalog file afterwards belonged to one that somebody removed.
-    return open_journal() && open_live() && open_catalog();
+    return open_rules() && open_journal() && open_live() && open_catalog();
   }
 
  private:
   bool open_directory();
   bool open_journal();
   bool open_catalog();
+  bool open_rules();
   bool open_live();
   template <typename Fill>
   long make_file(const char* final_name, u32 mode, Fill fill);
@@ -217,6 +218,21 @@ bool Opener::open_catalog() {
          store_.catalog.load(file.get(), path.c_str(), error_);
 }
 
+bool Opener::open_rules() {
+  const FilePath path(store_.path, rules_name);
+  Descriptor file(open_at(directory_.get(), rules_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  if (file.result() == -ENOENT) {
+    return true;
+  }
+  if (!file.open()) {
+    return refuse(path.c_str(), reason_of(file.result()),
+                  "let your group read it (mode 0640): nothing is healed without its rules");
+  }
+  FileStatus status = {};
+  return trusted(file.get(), path, S_IWGRP | S_IWOTH, status) &&
+         store_.rules.load(file.get(), path.c_str(), error_);
+}
+
 bool Opener::open_live() {
   const FilePath path(store_.path, live_name);
   Descriptor file(open_at(directory_.get(), live_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
@@ -266,6 +282,7 @@ void close_store(Store& store) {
   unmap_memory(store.journal.memory(), store.journal.size());
   unmap_memory(store.live, store.live_size);
   store.catalog.close();
+  store.rules.close();
   store = Store();
 }
 

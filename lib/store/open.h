@@ -19,6 +19,7 @@
 #include "lib/store/catalog.h"
 #include "lib/store/error.h"
 #include "lib/store/journal.h"
+#include "lib/store/rules.h"
 
 namespace selfheal::store {
 
@@ -32,6 +33,7 @@ struct OpenRequest {
 struct Store {
   Journal journal;  // not mapped when there is none (and create was false)
   Catalog catalog;  // generation 0 and empty when there is none yet
+  Rules rules;      // none when there is no file of them
   bool owner = false;
   char path[1024] = {};
   u64 directory_device = 0;  // identity of the directory: a path means something else in a chroot

@@ -152,7 +152,7 @@ void sanitize(HealRecord& record) {
   sanitize_code(record.region.entry, record.module_count);
   sanitize_code(record.return_address, record.module_count);
   keep_known(record.reason, ValueReason::declared);
-  keep_known(record.outcome, HealOutcome::unprotected);
+  keep_known(record.outcome, last_heal_outcome);
 }
 
 void sanitize(CatalogEntry& entry) {

@@ -119,8 +119,10 @@ TEST_CASE("info --json has everything the text has") {
   CHECK(keys(info) == expected);
   CHECK(info["function"] == "handle_request");
   CHECK(info["module_file"] == CRASHING_MODULE);
-  CHECK(info["outcomes"] ==
-        Json({{"healed", 1}, {"eager", 0}, {"left_to_die", 0}, {"unprotected", 0}}));
+  CHECK(
+      info["outcomes"] ==
+      Json(
+          {{"healed", 1}, {"eager", 0}, {"left_to_die", 0}, {"unprotected", 0}, {"simulated", 0}}));
   CHECK(keys(info["last_fault"]) ==
         std::set<std::string>{"time", "pid", "tid", "kind", "access", "signal", "code", "trap",
                               "address", "site", "in_cold_part", "instruction", "detail",
