@@ -140,6 +140,11 @@ Outcome apply(const Session& session, const Files& files) {
   if (!rules) {
     return tl::unexpected(rules.error());
   }
+  const Result<StorePlace> place = locate_store(session);
+  if (!place) {
+    return tl::unexpected(place.error());
+  }
+  promote_before_run(place->path);  // rules may come before the first program: makes the store
   const auto opened = open_to_change(session);
   if (!opened) {
     return tl::unexpected(opened.error());

@@ -19,12 +19,6 @@ class Policy(case.Case):
         """The first run: it crashes, and its region is known from then on."""
         self.assertEqual(self.start(what).returncode, -signal.SIGSEGV)
 
-    def rules(self, text):
-        path = os.path.join(self.folder, "policy.toml")
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-        self.store().cli("policy", "apply", path)
-
     def assert_dies(self, run):
         self.assertEqual((run.returncode, run.stdout), (-signal.SIGSEGV, ""))
 
@@ -48,19 +42,19 @@ class Policy(case.Case):
 
     def test_the_same_by_a_rule(self):
         self.record("password")
-        self.rules('[[rule]]\nfunction = "check_password"\nvalue = 1\n')
+        self.store().policy('[[rule]]\nfunction = "check_password"\nvalue = 1\n')
         self.assertEqual(self.start("password", 2).stdout, "kept out\n" * 2)
 
     def test_observe_and_stop_let_it_die(self):
         self.record("parse")
         for mode in ("observe", "stop"):
-            self.rules(f'[[rule]]\nprogram = "policy_program"\nfunction = "parse_*"\nmode = "{mode}"\n')
+            self.store().policy(f'[[rule]]\nprogram = "policy_program"\nfunction = "parse_*"\nmode = "{mode}"\n')
             self.assert_dies(self.start("parse"))
         self.assertEqual(self.info()["faults"], 3)
 
     def test_simulate_says_what_would_have_been(self):
         self.record("parse")
-        self.rules('[[rule]]\nmode = "simulate"\n')
+        self.store().policy('[[rule]]\nmode = "simulate"\n')
         self.assert_dies(self.start("parse"))
         info = self.info()
         self.assertEqual((info["outcomes"]["simulated"], info["outcomes"]["healed"]), (1, 0))
@@ -69,31 +63,36 @@ class Policy(case.Case):
 
     def test_what_the_user_set_for_one_region_is_the_last_word(self):
         self.record("parse")
-        self.rules('[[rule]]\nmode = "stop"\n')
+        self.store().policy('[[rule]]\nmode = "stop"\n')
         region, = self.store().regions()
         self.store().cli("set", region["id"], "--policy", "heal")
         self.assertEqual(self.start("parse").stdout, "refused\n")
 
     def test_a_percentage_of_the_faults(self):
         self.record("parse")
-        self.rules('[[rule]]\nheal-percent = 0\n')
+        self.store().policy('[[rule]]\nheal-percent = 0\n')
         self.assert_dies(self.start("parse"))
-        self.rules('[[rule]]\nheal-percent = 90\n')
+        self.store().policy('[[rule]]\nheal-percent = 90\n')
         run = self.start("parse", 1000)
         healed = run.stdout.count("refused\n")
         self.assertEqual(run.returncode, -signal.SIGSEGV)
         self.assertTrue(1 <= healed <= 30, healed)
-        self.rules('[[rule]]\nheal-percent = 100\n')
+        self.store().policy('[[rule]]\nheal-percent = 100\n')
         self.assertEqual(self.start("parse", 1000).stdout, "refused\n" * 1000)
+
+    def test_rules_may_come_before_the_first_program(self):
+        self.store().policy('[[rule]]\nmode = "stop"\n')
+        self.record("parse")
+        self.assert_dies(self.start("parse"))
 
     def test_rules_for_another_program_or_build_are_none_for_this(self):
         self.record("parse")
-        self.rules('program = "other"\n[[rule]]\nmode = "stop"\n')
+        self.store().policy('program = "other"\n[[rule]]\nmode = "stop"\n')
         self.assertEqual(self.start("parse").stdout, "refused\n")
-        self.rules('[[rule]]\nbuild-id = "00112233"\nmode = "stop"\n')
+        self.store().policy('[[rule]]\nbuild-id = "00112233"\nmode = "stop"\n')
         self.assertEqual(self.start("parse").stdout, "refused\n")
         region, = self.store().regions()
-        self.rules(f'[[rule]]\nbuild-id = "{region["module"]["id"][:8]}"\nmode = "stop"\n')
+        self.store().policy(f'[[rule]]\nbuild-id = "{region["module"]["id"][:8]}"\nmode = "stop"\n')
         self.assert_dies(self.start("parse"))
 
 

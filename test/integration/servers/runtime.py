@@ -26,6 +26,13 @@ class Store:
             raise AssertionError(f"selfheal {' '.join(arguments)}: {run.returncode}\n{run.stdout}{run.stderr}")
         return run.stdout
 
+    def policy(self, rules):
+        """Puts policy rules (TOML) in force for programs started from now on."""
+        path = self.folder + ".toml"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(rules)
+        self.cli("policy", "apply", path)
+
     def regions(self):
         """One dictionary for each region of the catalog, as `selfheal list --json` prints it."""
         listing = json.loads(self.cli("list", "--json"))
