@@ -49,7 +49,7 @@ u64 guarded_in(Thread& t, u64 address, u64 size) {
 
 u64 damaged_frame(Thread& t) {
   CallFrames& calls = machine_of(t).calls;
-  if (machine_of(t).other_stack) {
+  if (machine_of(t).other_stack || t.ignores_overwrites) {
     return 0;
   }
   calls.settle(t.guest.gpr[rsp]);

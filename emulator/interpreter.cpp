@@ -221,7 +221,8 @@ Outcome run(Thread& t) {
   m.other_stack = false;
   m.instructions = 0;
   m.deadline = 0;
-  m.limit = t.instruction_limit != 0 ? t.instruction_limit : ~u64{0};
+  const u64 limit = t.instruction_limit != 0 ? t.instruction_limit : the_config.instruction_budget;
+  m.limit = limit != 0 ? limit : ~u64{0};
   asm("mov %%fs:0, %0" : "=r"(m.fs_base));
   begin_frames(t);
   m.rseq_cs = the_config.rseq_cs_offset != 0 ? m.fs_base + the_config.rseq_cs_offset : 0;

@@ -90,11 +90,6 @@ HARD_CASE(quick_exit_runs_its_own_handlers, "quick\n", .status = 6) {
   quick_exit(6);
 }
 
-HARD_CASE(abort_in_a_region, "", .signal = SIGABRT) {
-  in_engine(__LINE__);
-  abort();
-}
-
 HARD_CASE(abort_with_a_handler, "handler 6\n", .signal = SIGABRT) {
   signal(SIGABRT, [](int number) { say("handler %d\n", number); });
   in_engine(__LINE__);
