@@ -96,7 +96,7 @@ static void threads(void) {
 static void refuse(void) {
   printf("null %d", selfheal_protect(NULL, NULL));
   printf(" errno %d\n", errno);
-  printf("middle %d", selfheal_protect((void (*)(void))((char*)parse + 1), NULL));
+  printf("middle %d", selfheal_protect((void (*)(void))((uintptr_t)parse + 1), NULL));
   printf(" errno %d\n", errno);
   printf("data %d", selfheal_protect((void (*)(void))(void*)&state, NULL));
   printf(" errno %d\n", errno);
