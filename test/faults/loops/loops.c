@@ -6,7 +6,14 @@
 #include <string.h>
 #include <time.h>
 
-#define FUNCTION __attribute__((noinline, noclone))
+/* A function of its own, by either compiler. */
+#ifdef __clang__
+  #define APART __attribute__((noinline))
+#else
+  #define APART __attribute__((noinline, noclone))
+#endif
+
+#define FUNCTION APART
 
 FUNCTION static int blanks_at(const char* text) {
   int count = 0;
