@@ -84,7 +84,9 @@ TEST_CASE("a special value is returned only by who may return it", "[return_valu
   CHECK(healed(&returns_status, [] { unless_declined(); }).value == ~u64{0});
 }
 
+#ifndef __clang__  // which makes another caller of it
 TEST_CASE("a caller that certainly takes other values than 0 for failure gets one",
           "[return_value]") {
   CHECK(healed(&answers_yes_or_no, [] { a_failure_for_certain(); }).value == ~u64{0});
 }
+#endif

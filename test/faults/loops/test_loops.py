@@ -42,8 +42,11 @@ class Server:
         self.process.stdout.close()
 
     def children(self):
-        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="ascii") as file:
-            return [int(pid) for pid in file.read().split()]
+        try:
+            with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="ascii") as file:
+                return [int(pid) for pid in file.read().split()]
+        except (FileNotFoundError, ProcessLookupError):
+            return []
 
     def used(self):
         """Processor time in user mode of the server and its children, in seconds."""
@@ -52,7 +55,7 @@ class Server:
             try:
                 with open(f"/proc/{pid}/stat", encoding="ascii") as file:
                     total += int(file.read().rsplit(")", 1)[1].split()[11])
-            except FileNotFoundError:
+            except (FileNotFoundError, ProcessLookupError):
                 pass
         return total / os.sysconf("SC_CLK_TCK")
 
