@@ -49,7 +49,8 @@ constexpr SampleRequest sample_request(u64 value) {
   return {static_cast<SampleOrder>(order), kind, static_cast<u16>(value >> 16)};
 }
 
-static_assert(sample_request(sample_value({SampleOrder::look, FaultKind::time_out, 7})).number == 7);
+static_assert(sample_request(sample_value({SampleOrder::look, FaultKind::time_out, 7})).number ==
+              7);
 static_assert(sample_request(SIGBUS).order == SampleOrder::none);
 
 }  // namespace selfheal

@@ -44,8 +44,9 @@ unsigned keep_both_ends(const StackBounds& bounds, std::span<Frame> frames, unsi
 // stack_exhaustion by a recursion: `recursion` says who is to blame, and which of `frames` is its
 // outermost activation; frames may have been left out in front of that.
 //
-// `from`, where it is given: the fault is not where the thread stopped, but in the activation of that frame (a
-// loop that was found in one of its callees): the site is its call, and blame begins there.
+// `from`, where it is given: the fault is not where the thread stopped, but in the activation of
+// that frame (a loop that was found in one of its callees): the site is its call, and blame begins
+// there.
 void diagnose(const Fault& fault, std::span<const Frame> frames, const ImageView& image,
               FaultRecord& record, const RecursionFrames* recursion = nullptr, unsigned from = ~0U);
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #ifdef __clang__
-#define SELFHEAL_OPAQUE __attribute__((noinline, optnone))
+  #define SELFHEAL_OPAQUE __attribute__((noinline, optnone))
 #else
-#define SELFHEAL_OPAQUE __attribute__((noipa))
+  #define SELFHEAL_OPAQUE __attribute__((noipa))
 #endif
