@@ -5,6 +5,7 @@
 #include "emulator/engine.h"
 #include "lib/image/module.h"
 #include "lib/patch/module_watch.h"
+#include "lib/runtime/breaker.h"
 #include "lib/runtime/engine_start.h"
 #include "lib/runtime/events.h"
 #include "lib/runtime/explicit_regions.h"
@@ -140,14 +141,15 @@ bool catch_up() {
   promote_if_ours();
   const u64 before = runtime.store.catalog.generation();
   load_catalog();
-  if (unfinished || runtime.store.catalog.generation() != before) {
+  if (unfinished || runtime.store.catalog.generation() != before ||
+      breakers_changed(realtime_ns())) {
     apply(threads_now());
   }
   const bool settled = runtime.patcher.upgrade_pending() == 0 && !unfinished;
   if (runtime.regions.load() != 0) {
     protect_thread();
   }
-  return settled && !store::catalog_is_stale(runtime.store);
+  return settled && !breaker_will_close() && !store::catalog_is_stale(runtime.store);
 }
 
 }  // namespace
@@ -158,6 +160,7 @@ bool on_progress() {
   }
   deliver_event();
   const bool known = note_service();
+  end_if_besieged();
   if (!may_change()) {
     return known;
   }
@@ -195,6 +198,7 @@ void on_thread_ending() {
 }
 
 void on_fork_child() {
+  end_if_besieged();
   forget_wait_timer();
   watch_after_fork();
   runtime.changing.store(false);

@@ -133,10 +133,14 @@ static const struct {
   const char* name;
   int (*handle)(const char*);
 } handlers[] = {
-    {"with_strcpy", with_strcpy},       {"with_loop", with_loop},
-    {"with_read", with_read},           {"with_sprintf", with_sprintf},
-    {"without_canary", without_canary}, {"through_callee", through_callee},
-    {"one_word", one_word},             {"calls_data", calls_data},
+    {"with_strcpy", with_strcpy},
+    {"with_loop", with_loop},
+    {"with_read", with_read},
+    {"with_sprintf", with_sprintf},
+    {"without_canary", without_canary},
+    {"through_callee", through_callee},
+    {"one_word", one_word},
+    {"calls_data", calls_data},
     {"reads_locked", reads_locked},
 };
 
