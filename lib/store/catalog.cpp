@@ -1,12 +1,9 @@
 #include "lib/store/catalog.h"
 
 #include <string.h>
-#include <sys/mman.h>
 
-#include "lib/base/raw_syscall.h"
 #include "lib/store/catalog_file.h"
 #include "lib/store/checksum.h"
-#include "lib/store/files.h"
 #include "lib/store/sanitize.h"
 
 namespace selfheal::store {
@@ -90,51 +87,24 @@ u64 catalog_checksum(const CatalogHeader& header, const CatalogEntry* entries) {
                   checksum(&header, offsetof(CatalogHeader, checksum)));
 }
 
-Catalog::Catalog(Catalog&& other) noexcept : header_(other.header_), mapped_(other.mapped_) {
-  other.header_ = nullptr;
-  other.mapped_ = 0;
-}
-
-Catalog& Catalog::operator=(Catalog&& other) noexcept {
-  if (this != &other) {
-    close();
-    header_ = other.header_;
-    mapped_ = other.mapped_;
-    other.header_ = nullptr;
-    other.mapped_ = 0;
-  }
-  return *this;
-}
-
-void Catalog::close() {
-  unmap_memory(header_, mapped_);
-  header_ = nullptr;
-  mapped_ = 0;
-}
-
-// Takes over `copy`, `size` bytes that nobody else writes; unmaps it when it is no catalog.
-bool Catalog::accept(u8* copy, u64 size, const char* name, Error& error) {
-  const u64 mapped = page_up(size);
-  const CatalogHeader& header = *pointer_to<CatalogHeader>(address_of(copy));
-  CatalogEntry* const entries = pointer_to<CatalogEntry>(address_of(copy) + header_size);
-  bool good = check_header(header, size, name, error);
-  if (good && size != catalog_size(header.count)) {
-    (error.at(name, size) << "the file should end at ").decimal(catalog_size(header.count))
+// Judges the `size` bytes that were copied; closes the catalog when they are none.
+bool Catalog::accept(u64 size, const char* name, Error& error) {
+  CatalogEntry* const entries = pointer_to<CatalogEntry>(address_of(copy_.data()) + header_size);
+  bool good = check_header(header(), size, name, error);
+  if (good && size != catalog_size(header().count)) {
+    (error.at(name, size) << "the file should end at ").decimal(catalog_size(header().count))
         << remedy;
     good = false;
   }
-  if (good && header.checksum != catalog_checksum(header, entries)) {
+  if (good && header().checksum != catalog_checksum(header(), entries)) {
     error.at(name, offsetof(CatalogHeader, checksum)) << "the checksum is wrong" << remedy;
     good = false;
   }
-  if (!good || !check_entries(entries, header.count, name, error)) {
-    unmap_memory(copy, mapped);
+  if (!good || !check_entries(entries, header().count, name, error)) {
+    close();
     return false;
   }
-  raw_syscall(SYS_mprotect, address_of(copy), mapped, PROT_READ);
-  close();
-  header_ = &header;
-  mapped_ = mapped;
+  copy_.forbid_writes();
   return true;
 }
 
@@ -149,19 +119,18 @@ bool Catalog::load(int fd, const char* name, Error& error) {
     error.at(name, status.size) << "no catalog ends here" << remedy;
     return false;
   }
-  u8* const copy = static_cast<u8*>(map_memory(page_up(status.size)));
-  if (copy == nullptr) {
+  if (!copy_.reserve(status.size)) {
     error.begin() << name << ": no memory to read it into";
     return false;
   }
-  const long got = read_at(fd, copy, status.size, 0);
+  const long got = read_at(fd, copy_.data(), status.size, 0);
   if (got != static_cast<long>(status.size)) {
     error.at(name, got < 0 ? 0 : static_cast<u64>(got))
         << "it cannot be read (" << (got < 0 ? reason_of(got) : "it shrank meanwhile") << ")";
-    unmap_memory(copy, page_up(status.size));
+    close();
     return false;
   }
-  return accept(copy, status.size, name, error);
+  return accept(status.size, name, error);
 }
 
 bool Catalog::load(const void* memory, u64 size, const char* name, Error& error) {
@@ -176,20 +145,19 @@ bool Catalog::load(const void* memory, u64 size, const char* name, Error& error)
     return false;
   }
   const u64 used = catalog_size(header.count);
-  u8* const copy = static_cast<u8*>(map_memory(page_up(used)));
-  if (copy == nullptr) {
+  if (!copy_.reserve(used)) {
     error.begin() << name << ": no memory to read it into";
     return false;
   }
-  memcpy(copy, memory, used);
-  return accept(copy, used, name, error);
+  memcpy(copy_.data(), memory, used);
+  return accept(used, name, error);
 }
 
 std::span<const CatalogEntry> Catalog::entries() const {
-  if (header_ == nullptr) {
+  if (copy_.empty()) {
     return {};
   }
-  return {pointer_to<const CatalogEntry>(address_of(header_) + header_size), header_->count};
+  return {pointer_to<const CatalogEntry>(address_of(copy_.data()) + header_size), header().count};
 }
 
 std::span<const CatalogEntry> Catalog::of_module(const ModuleId& module) const {

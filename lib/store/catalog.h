@@ -14,19 +14,13 @@
 #include "lib/base/text.h"
 #include "lib/base/types.h"
 #include "lib/store/error.h"
+#include "lib/store/files.h"
 #include "lib/store/format.h"
 
 namespace selfheal::store {
 
 class Catalog {
  public:
-  Catalog() = default;
-  Catalog(const Catalog&) = delete;
-  Catalog& operator=(const Catalog&) = delete;
-  Catalog(Catalog&& other) noexcept;
-  Catalog& operator=(Catalog&& other) noexcept;
-  // No destructor: the runtime's catalog lives as long as the process. Call close.
-
   // Reads the catalog from `fd` (from its start; the descriptor stays the caller's). Refuses
   // anything that is not whole and valid, with a line in `error`; the catalog is then empty.
   bool load(int fd, const char* name, Error& error);
@@ -34,9 +28,9 @@ class Catalog {
   // The same from memory that may change under our hands (the live file's mapping).
   bool load(const void* memory, u64 size, const char* name, Error& error);
 
-  void close();
+  void close() { copy_.release(); }
 
-  u64 generation() const { return header_ == nullptr ? 0 : header_->generation; }
+  u64 generation() const { return copy_.empty() ? 0 : header().generation; }
   std::span<const CatalogEntry> entries() const;
 
   // The entries of one module, sorted by entry offset; empty for a module without an id.
@@ -47,10 +41,12 @@ class Catalog {
   const CatalogEntry* find(u64 id) const;
 
  private:
-  bool accept(u8* copy, u64 size, const char* name, Error& error);
+  bool accept(u64 size, const char* name, Error& error);
+  const CatalogHeader& header() const {
+    return *pointer_to<const CatalogHeader>(address_of(copy_.data()));
+  }
 
-  const CatalogHeader* header_ = nullptr;
-  u64 mapped_ = 0;
+  Pages copy_;
 };
 
 // Order and identity of entries.

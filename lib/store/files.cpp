@@ -127,6 +127,39 @@ void unmap_memory(const void* memory, u64 size) {
   }
 }
 
+Pages::Pages(Pages&& other) noexcept : memory_(other.memory_), size_(other.size_) {
+  other.memory_ = nullptr;
+  other.size_ = 0;
+}
+
+Pages& Pages::operator=(Pages&& other) noexcept {
+  if (this != &other) {
+    release();
+    memory_ = other.memory_;
+    size_ = other.size_;
+    other.memory_ = nullptr;
+    other.size_ = 0;
+  }
+  return *this;
+}
+
+bool Pages::reserve(u64 size) {
+  release();
+  memory_ = static_cast<u8*>(map_memory(page_up(size)));
+  size_ = memory_ == nullptr ? 0 : page_up(size);
+  return memory_ != nullptr;
+}
+
+void Pages::release() {
+  unmap_memory(memory_, size_);
+  memory_ = nullptr;
+  size_ = 0;
+}
+
+void Pages::forbid_writes() const {
+  raw_syscall(SYS_mprotect, address_of(memory_), size_, PROT_READ);
+}
+
 bool may_write(u64 size) {
   rlimit limit = {};
   const long result = raw_syscall(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, address_of(&limit));

@@ -60,6 +60,28 @@ u32 effective_user();
 void* map_memory(u64 size);
 void unmap_memory(const void* memory, u64 size);
 
+// Such memory with one owner, who gives it back by `release`. No destructor: what the runtime reads
+// from the store lives as long as the process.
+class Pages {
+ public:
+  Pages() = default;
+  Pages(const Pages&) = delete;
+  Pages& operator=(const Pages&) = delete;
+  Pages(Pages&& other) noexcept;
+  Pages& operator=(Pages&& other) noexcept;
+
+  bool reserve(u64 size);  // releases what there was; false when the system refuses
+  void release();
+  void forbid_writes() const;
+
+  bool empty() const { return memory_ == nullptr; }
+  u8* data() const { return memory_; }
+
+ private:
+  u8* memory_ = nullptr;
+  u64 size_ = 0;
+};
+
 // False where RLIMIT_FSIZE would turn a write of a file of `size` bytes into SIGXFSZ.
 bool may_write(u64 size);
 

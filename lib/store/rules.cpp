@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "lib/store/checksum.h"
-#include "lib/store/files.h"
 
 namespace selfheal::store {
 namespace {
@@ -90,32 +89,15 @@ u64 rules_checksum(const RuleHeader& header, const Rule* rules) {
                   checksum(&header, offsetof(RuleHeader, checksum)));
 }
 
-Rules::Rules(Rules&& other) noexcept : header_(other.header_), mapped_(other.mapped_) {
-  other.header_ = nullptr;
-  other.mapped_ = 0;
-}
-
-Rules& Rules::operator=(Rules&& other) noexcept {
-  if (this != &other) {
-    close();
-    header_ = other.header_;
-    mapped_ = other.mapped_;
-    other.header_ = nullptr;
-    other.mapped_ = 0;
-  }
-  return *this;
-}
-
 bool Rules::load(int fd, const char* name, Error& error) {
   close();
-  u8* const copy = static_cast<u8*>(map_memory(largest));
-  if (copy == nullptr) {
+  if (!copy_.reserve(largest)) {
     error.begin() << name << ": no memory to read it into";
     return false;
   }
-  const long size = read_at(fd, copy, largest, 0);
-  const auto& header = *pointer_to<const RuleHeader>(address_of(copy));
-  Rule* const rules = pointer_to<Rule>(address_of(copy) + sizeof header);
+  const long size = read_at(fd, copy_.data(), largest, 0);
+  const RuleHeader& header = this->header();
+  Rule* const rules = pointer_to<Rule>(address_of(copy_.data()) + sizeof header);
   if (size < static_cast<long>(sizeof header) || header.magic != rules_magic) {
     error.at(name, 0) << "these are no policy rules" << remedy;
   } else if (header.version != rules_version || header.rule_size != sizeof(Rule) ||
@@ -128,25 +110,17 @@ bool Rules::load(int fd, const char* name, Error& error) {
     for (u32 i = 0; i < header.count; ++i) {
       sanitize(rules[i]);
     }
-    header_ = &header;
-    mapped_ = largest;
     return true;
   }
-  unmap_memory(copy, largest);
+  close();
   return false;
 }
 
-void Rules::close() {
-  unmap_memory(header_, mapped_);
-  header_ = nullptr;
-  mapped_ = 0;
-}
-
 std::span<const Rule> Rules::list() const {
-  if (header_ == nullptr) {
+  if (copy_.empty()) {
     return {};
   }
-  return {pointer_to<const Rule>(address_of(header_) + sizeof *header_), header_->count};
+  return {pointer_to<const Rule>(address_of(copy_.data()) + sizeof(RuleHeader)), header().count};
 }
 
 const char* name_of(RuleMode mode) {

@@ -20,6 +20,7 @@
 #include "lib/base/module_id.h"
 #include "lib/base/types.h"
 #include "lib/store/error.h"
+#include "lib/store/files.h"
 
 namespace selfheal::store {
 
@@ -103,22 +104,19 @@ u64 rules_checksum(const RuleHeader& header, const Rule* rules);
 // One checked, private copy of the file.
 class Rules {
  public:
-  Rules() = default;
-  Rules(const Rules&) = delete;
-  Rules& operator=(const Rules&) = delete;
-  Rules(Rules&& other) noexcept;
-  Rules& operator=(Rules&& other) noexcept;
-
   // Refuses anything that is not whole and valid, with a line in `error`; there are then no rules.
   bool load(int fd, const char* name, Error& error);
-  void close();
+  void close() { copy_.release(); }
 
   std::span<const Rule> list() const;
-  u64 source() const { return header_ == nullptr ? 0 : header_->source; }
+  u64 source() const { return copy_.empty() ? 0 : header().source; }
 
  private:
-  const RuleHeader* header_ = nullptr;
-  u64 mapped_ = 0;
+  const RuleHeader& header() const {
+    return *pointer_to<const RuleHeader>(address_of(copy_.data()));
+  }
+
+  Pages copy_;
 };
 
 const char* name_of(RuleMode mode);
