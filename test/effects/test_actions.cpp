@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -147,6 +148,25 @@ TEST_CASE("A low-level lock with a waiter is freed and the waiter woken") {
   CHECK(lock == 2);  // the waiter's
 }
 
+// This thread, and those it makes meanwhile, run on one processor: they take turns, and a thread
+// that waits for another goes on when it has given way to it, however busy the machine is.
+class OneProcessor {
+ public:
+  OneProcessor() {
+    sched_getaffinity(0, sizeof before_, &before_);
+    cpu_set_t here;
+    CPU_ZERO(&here);
+    CPU_SET(static_cast<unsigned>(sched_getcpu()), &here);
+    sched_setaffinity(0, sizeof here, &here);
+  }
+  OneProcessor(const OneProcessor&) = delete;
+  OneProcessor& operator=(const OneProcessor&) = delete;
+  ~OneProcessor() { sched_setaffinity(0, sizeof before_, &before_); }
+
+ private:
+  cpu_set_t before_;
+};
+
 TEST_CASE("A word that the region gave back is waited for while somebody has it") {
   GuestThread guest;
   u32 lock = 0;
@@ -156,15 +176,13 @@ TEST_CASE("A word that the region gave back is waited for while somebody has it"
   REQUIRE(guest.log().save_value<u64>(address_of(&guarded)));
   guarded = 2;
   REQUIRE(guest.log().action(Action::atomic_exchange_32, address_of(&lock), 0, 1));
-  lock = 1;  // another thread's, which lets go soon after the rollback has begun
+  lock = 1;  // another thread's, which lets go once the rollback has begun
+  const OneProcessor shared;
   std::atomic<bool> running = false;
   std::atomic<bool> begun = false;
   std::thread holder([&] {
     running = true;
     while (!begun) {
-      std::this_thread::yield();
-    }
-    for (int i = 0; i < 20; ++i) {
       std::this_thread::yield();
     }
     __atomic_store_n(&lock, 0, __ATOMIC_RELEASE);

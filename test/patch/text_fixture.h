@@ -87,12 +87,14 @@ class TrapHandler {
   struct sigaction before_;
 };
 
-// Runs `body` in a forked child; its result, or 128 + signal, or 255 after `seconds`.
+// Runs `body` in a forked child; its result, or 128 + signal: SIGXCPU after `seconds` of its own
+// processor time, SIGALRM when it waits for ten times as long.
 template <typename Body>
 int in_child(Body body, unsigned seconds = 20);
 
 }  // namespace selfheal::patch::test
 
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -100,7 +102,9 @@ template <typename Body>
 int selfheal::patch::test::in_child(Body body, unsigned seconds) {
   const pid_t child = fork();
   if (child == 0) {
-    alarm(seconds);
+    const rlimit limit = {seconds, seconds};
+    setrlimit(RLIMIT_CPU, &limit);
+    alarm(10 * seconds);
     _exit(body());
   }
   int status = 0;

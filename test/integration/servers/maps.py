@@ -69,3 +69,18 @@ def resources(pid):
     with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as f:
         facts = dict(line.split(":", 1) for line in f)
     return Resources(len(os.listdir(f"/proc/{pid}/fd")), int(facts["Threads"]), int(facts["RssAnon"].split()[0]))
+
+
+def connections(port):
+    """How many connections made to `port` of this machine are open, or wait to be accepted, at the server's end."""
+    listening, established, close_wait = 0x0A, 0x01, 0x08
+    count = 0
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with open(table, encoding="ascii") as f:
+            rows = [line.split() for line in f.readlines()[1:]]
+        for row in rows:
+            state, inode = int(row[3], 16), int(row[9])
+            if int(row[1].rsplit(":", 1)[1], 16) == port and state != listening:
+                # A socket that its process has closed lives on without an inode until its peer has closed, too.
+                count += state in (established, close_wait) or inode != 0
+    return count

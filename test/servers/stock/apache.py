@@ -129,7 +129,8 @@ class Apache(Server):
         return [(int(pid), int(signal)) for pid, signal in found]
 
     def settled(self):
-        """Waits until all children are there (the parent looks once a second)."""
+        """Also waits until all children are there (the parent looks once a second)."""
+        super().settled()
         process.wait_for(lambda: len(self.workers()) == self.children_wanted, "Apache's children are back")
 
     def workload(self):

@@ -137,7 +137,8 @@ class Server:
         return [pid for pid in maps.descendants(self.pid) if maps.program(pid) == program]
 
     def settled(self):
-        """Waits until what the last questions started has ended."""
+        """Waits until what the last questions started has ended: here, until no client's connection is held."""
+        process.wait_for(lambda: not maps.connections(self.port), f"{self.name} has closed its clients' connections")
 
     def said(self):
         """name of the log -> its text."""

@@ -91,6 +91,7 @@ class Sshd(Server):
         return private.namespace(self.command(), environment, self.binds, ["/run//sshd"])
 
     def settled(self):
+        super().settled()
         process.wait_for(lambda: not self.children(), "all sessions have ended")
 
     # Clients.
