@@ -60,12 +60,26 @@ bool may_change() {
   return true;
 }
 
+// When alarms that stand are to be looked at again; 0: there are none. No news comes when a worker
+// that hangs is killed, so the server it belonged to has to ask. Under runtime.changing.
+constinit u64 alarms_due = 0;
+constexpr u64 alarms_interval = 100'000'000;  // ns
+
 void promote_if_ours() {
   static u64 faults_seen = 0;
-  if (runtime.store.owner && store::wants_promotion(runtime.store, faults_seen)) {
-    faults_seen = runtime.store.journal.faults_sealed();
-    store::Error error;
-    store::promote(runtime.store, error);
+  const bool alarms = alarms_due != 0 && monotonic_ns() >= alarms_due;
+  if (!runtime.store.owner || !(alarms || store::wants_promotion(runtime.store, faults_seen))) {
+    return;
+  }
+  faults_seen = runtime.store.journal.faults_sealed();
+  store::Error error;
+  const store::Promotion promotion = store::promote(runtime.store, error);
+  const bool looked =
+      promotion.result == store::Promoted::done || promotion.result == store::Promoted::nothing_new;
+  if (promotion.standing != 0 || (alarms && !looked)) {
+    alarms_due = monotonic_ns() + alarms_interval;
+  } else if (looked) {
+    alarms_due = 0;
   }
 }
 
@@ -147,7 +161,7 @@ bool catch_up() {
   if (runtime.regions.load() != 0) {
     protect_thread();
   }
-  return settled && !store::catalog_is_stale(runtime.store);
+  return settled && alarms_due == 0 && !store::catalog_is_stale(runtime.store);
 }
 
 }  // namespace

@@ -63,8 +63,11 @@ bool Batch::read(const Journal& journal, u64 now, Promotion& promotion) {
     Slot& slot = slots_[records_];
     const u64 word = journal.word(i);
     const SlotView view = journal.read(i, slot);
-    if (view == SlotView::free || view == SlotView::busy ||
-        (view == SlotView::fault && alarm_stands(slot.fault))) {
+    if (view == SlotView::free || view == SlotView::busy) {
+      continue;
+    }
+    if (view == SlotView::fault && alarm_stands(slot.fault)) {
+      ++promotion.standing;
       continue;
     }
     Reference& reference = references_[count_++];

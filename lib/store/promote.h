@@ -37,6 +37,7 @@ struct Promotion {
   u32 damaged = 0;       // slots freed whose checksum was wrong
   u32 archived = 0;      // records moved to the history
   u32 catalog_full = 0;  // faults that found no room in the catalog
+  u32 standing = 0;      // alarms that were left where they are (standing.h)
 };
 
 Promotion promote(Store& store, Error& error);

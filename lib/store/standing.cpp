@@ -16,16 +16,20 @@ namespace {
 constexpr u64 second = 1'000'000'000;
 constexpr u64 ticks_a_second = 100;  // USER_HZ, the unit of /proc/PID/stat
 
-// Field 22 of proc(5)'s stat: when the process began, in ticks since boot. The name before it, in
-// parentheses, may hold anything. 0: not known.
-u64 start_in_ticks(u32 pid) {
+struct ProcessStat {
+  char state;  // 0: not known
+  u64 start;   // in ticks since boot; 0: not known
+};
+
+// Fields 3 and 22 of proc(5)'s stat. The name before them, in parentheses, may hold anything.
+ProcessStat stat_of(u32 pid) {
   char path[32];
   Text name(path, sizeof path);
   (name << "/proc/").decimal(pid) << "/stat";
   const long fd = raw_syscall(SYS_openat, static_cast<u64>(AT_FDCWD), address_of(path),
                               O_RDONLY | O_CLOEXEC, 0);
   if (syscall_failed(fd)) {
-    return 0;
+    return {0, 0};
   }
   char text[1024];
   const long size = raw_syscall(SYS_read, static_cast<u64>(fd), address_of(text), sizeof text);
@@ -34,6 +38,7 @@ u64 start_in_ticks(u32 pid) {
   while (at > 0 && text[at - 1] != ')') {
     --at;
   }
+  const char state = at > 0 && at + 1 < size ? text[at + 1] : '\0';
   unsigned field = 2;
   for (; at < size && field < 22; ++at) {
     field += text[at] == ' ' ? 1 : 0;
@@ -42,7 +47,7 @@ u64 start_in_ticks(u32 pid) {
   for (; at < size && text[at] >= '0' && text[at] <= '9'; ++at) {
     ticks = ticks * 10 + static_cast<u64>(text[at] - '0');
   }
-  return ticks;
+  return {state, ticks};
 }
 
 u64 boot_time_ns() {
@@ -58,9 +63,10 @@ bool alarm_stands(const FaultRecord& record) {
   if (record.alarm == 0 || record.pid == 0 || raw_syscall(SYS_kill, record.pid, 0) == -ESRCH) {
     return false;
   }
-  const u64 started = start_in_ticks(record.pid);
-  return started == 0 ||
-         boot_time_ns() + started * (second / ticks_a_second) < record.time_ns + second;
+  const ProcessStat now = stat_of(record.pid);
+  const bool ended = now.state == 'Z' || now.state == 'X';  // its parent has not asked yet
+  return !ended && (now.start == 0 || boot_time_ns() + now.start * (second / ticks_a_second) <
+                                          record.time_ns + second);
 }
 
 }  // namespace selfheal::store

@@ -68,6 +68,50 @@ TEST_CASE("a fault becomes a catalog entry, its slot free, and the record histor
   CHECK(history.next(slot) == SlotView::free);
 }
 
+// Killed, and waited for by nobody while the test looks at it.
+class Child {
+ public:
+  Child() : pid_(fork()) {
+    while (pid_ == 0) {
+      pause();
+    }
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+  ~Child() {
+    end();
+    waitpid(pid_, nullptr, 0);
+  }
+
+  pid_t pid() const { return pid_; }
+  void end() {
+    kill(pid_, SIGKILL);
+    siginfo_t ended{};
+    waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOWAIT);
+  }
+
+ private:
+  pid_t pid_;
+};
+
+TEST_CASE("an alarm stands as long as its process lives, a zombie does not") {
+  const Folder folder;
+  OpenStore store(folder.path());
+  Child child;
+  FaultRecord alarm = fault_in(0x1000, realtime_now());
+  alarm.alarm = 1;
+  alarm.pid = static_cast<u32>(child.pid());
+  Ticket ticket;
+  store->journal.record_alarm(alarm, ticket);
+  const Promotion early = promoted(store.store);
+  CHECK(early.standing == 1);
+  CHECK(early.new_entries == 0);
+  child.end();
+  const Promotion late = promoted(store.store);
+  CHECK(late.standing == 0);
+  CHECK(late.new_entries == 1);
+}
+
 TEST_CASE("promoting again changes nothing") {
   const Folder folder;
   OpenStore store(folder.path());
