@@ -40,7 +40,7 @@ Outcome set_enabled(const Session& session, const std::vector<std::string>& ids,
       }
     }
   };
-  if (const Outcome done = change_catalog((*opened)->store, flip); !done) {
+  if (Outcome done = change_catalog((*opened)->store, flip); !done) {
     return done;
   }
   Json changed = Json::array();

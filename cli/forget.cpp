@@ -135,7 +135,7 @@ void print_result(const Session& session, const std::vector<Region>& regions) {
 }
 
 Outcome forget(const Session& session, const Request& request) {
-  if (const Outcome checked = check(request); !checked) {
+  if (Outcome checked = check(request); !checked) {
     return checked;
   }
   const auto opened = open_to_change(session);
@@ -157,7 +157,7 @@ Outcome forget(const Session& session, const Request& request) {
         editor.erase(region.entry.id);
       }
     };
-    if (const Outcome done = change_catalog((*opened)->store, erase); !done) {
+    if (Outcome done = change_catalog((*opened)->store, erase); !done) {
       return done;
     }
   }

@@ -31,6 +31,7 @@ bool is_elf(const std::string& path) {
 
 std::vector<char*> pointers_to(const std::vector<std::string>& strings) {
   std::vector<char*> result;
+  result.reserve(strings.size() + 1);
   for (const std::string& text : strings) {
     result.push_back(const_cast<char*>(text.c_str()));
   }

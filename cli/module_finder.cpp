@@ -30,7 +30,7 @@ std::unique_ptr<ModuleFile> matching(const std::string& path, const ModuleId& id
   }
   std::error_code error;
   const std::string whole = fs::absolute(path, error).lexically_normal().string();
-  std::unique_ptr<ModuleFile> found(new ModuleFile{error ? path : whole, ElfView(path)});
+  auto found = std::make_unique<ModuleFile>(error ? path : whole);
   return found->elf.valid() ? std::move(found) : nullptr;
 }
 

@@ -13,6 +13,8 @@
 namespace selfheal::cli {
 
 struct ModuleFile {
+  explicit ModuleFile(std::string where) : path(std::move(where)), elf(path) {}
+
   std::string path;
   ElfView elf;
 };

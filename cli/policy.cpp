@@ -89,7 +89,7 @@ Outcome write_rules(OpenStore& opened, const std::vector<Rule>& rules) {
     result =
         result == 0 ? store::rename_in(editor.directory(), new_name, store::rules_name) : result;
   };
-  if (const Outcome done = change_catalog(opened.store, write); !done) {
+  if (Outcome done = change_catalog(opened.store, write); !done) {
     return done;
   }
   if (result < 0) {
@@ -149,7 +149,7 @@ Outcome apply(const Session& session, const Files& files) {
   if (!opened) {
     return tl::unexpected(opened.error());
   }
-  if (const Outcome done = write_rules(**opened, *rules); !done) {
+  if (Outcome done = write_rules(**opened, *rules); !done) {
     return done;
   }
   if (session.json) {

@@ -43,7 +43,7 @@ class Supervisor {
     unsigned restarts = 0;
     for (;;) {
       const Clock::time_point started = Clock::now();
-      if (const Outcome outcome = program_.start(); !outcome) {
+      if (Outcome outcome = program_.start(); !outcome) {
         return outcome;
       }
       const int status = watch_until_end();
