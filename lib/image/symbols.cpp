@@ -15,6 +15,10 @@ struct Tables {
   u64 soname_offset = 0;
   u64 hash = 0;
   u64 gnu_hash = 0;
+  u64 relocations = 0;
+  u64 relocations_size = 0;
+  u64 linkage = 0;  // the relocations of the procedure linkage table
+  u64 linkage_size = 0;
   bool has_soname = false;
 };
 
@@ -50,6 +54,18 @@ bool read_tables(const Module& module, Tables& tables) {
         break;
       case DT_GNU_HASH:
         tables.gnu_hash = absolute(module, value);
+        break;
+      case DT_RELA:
+        tables.relocations = absolute(module, value);
+        break;
+      case DT_RELASZ:
+        tables.relocations_size = value;
+        break;
+      case DT_JMPREL:
+        tables.linkage = absolute(module, value);
+        break;
+      case DT_PLTRELSZ:
+        tables.linkage_size = value;
         break;
       default:
         break;
@@ -119,7 +135,35 @@ Elf64_Sym symbol_number(const Tables& tables, u64 index) {
   return symbol;
 }
 
+// The symbol of the relocation for `slot` in a table of Elf64_Rela; 0 when there is none.
+u64 symbol_for(const Module& module, u64 table, u64 size, u64 slot) {
+  Reader reader(module, table, table + size);
+  while (reader.left() >= sizeof(Elf64_Rela)) {
+    const auto relocation = reader.read<Elf64_Rela>();
+    if (module.bias + relocation.r_offset == slot) {
+      return ELF64_R_SYM(relocation.r_info);
+    }
+  }
+  return 0;
+}
+
 }  // namespace
+
+const char* import_at(const Module& module, u64 slot) {
+  Tables tables;
+  if (!read_tables(module, tables)) {
+    return nullptr;
+  }
+  u64 index = symbol_for(module, tables.linkage, tables.linkage_size, slot);
+  index =
+      index != 0 ? index : symbol_for(module, tables.relocations, tables.relocations_size, slot);
+  // The hash tables leave imports out of their count.
+  if (index == 0 ||
+      !module.readable(tables.symbols + index * sizeof(Elf64_Sym), sizeof(Elf64_Sym))) {
+    return nullptr;
+  }
+  return string_at(tables, symbol_number(tables, index).st_name);
+}
 
 bool symbol_at(const Module& module, u64 address, Symbol& symbol) {
   Tables tables;

@@ -35,6 +35,15 @@ class CodeWalk {
                : 0;
   }
 
+  // The word of memory that a branch or call goes through, where it is named relative to the
+  // instruction: `call *slot(%rip)`; else 0.
+  u64 through_slot() const {
+    const ZydisDecodedOperand& to = operands[0];
+    return to.type == ZYDIS_OPERAND_TYPE_MEMORY && to.mem.base == ZYDIS_REGISTER_RIP
+               ? next() + static_cast<u64>(to.mem.disp.value)
+               : 0;
+  }
+
   bool is(ZydisMnemonic mnemonic) const { return instruction.mnemonic == mnemonic; }
   ZydisInstructionCategory category() const { return instruction.meta.category; }
   unsigned budget() const { return budget_; }

@@ -1,6 +1,7 @@
 #include "lib/runtime/region_policy.h"
 
 #include "lib/image/symbols.h"
+#include "lib/recover/access.h"
 #include "lib/runtime/named_regions.h"
 #include "lib/runtime/runtime.h"
 
@@ -29,6 +30,13 @@ std::string_view program_name() {
   return name;
 }
 
+// Whatever it is called.
+bool asks_about_access(const image::Module& module, const store::CatalogEntry& entry) {
+  image::Function function{};
+  return image::find_function(module, module.bias + entry.entry_offset, function) &&
+         recover::asks_about_access(recover::live_image(), module, function);
+}
+
 }  // namespace
 
 store::Decision decide_on(const image::Module& module, const store::CatalogEntry& entry) {
@@ -38,6 +46,9 @@ store::Decision decide_on(const image::Module& module, const store::CatalogEntry
                                    module.id};
   store::Decision decision;
   store::decide(store::built_in_rules(), subject, decision);
+  if (decision.mode == store::RuleMode::heal && asks_about_access(module, entry)) {
+    decision.mode = store::RuleMode::known_value;
+  }
   store::decide(runtime.store.rules.list(), subject, decision);
   if (entry.policy_by_user != 0) {
     decision.mode =

@@ -45,8 +45,12 @@ class Processes(case.Case):
         self.assertEqual(int(region["offset"], 16), mutant.entry, region)
         return json.loads(store.cli("info", "--json", region["id"]))
 
-    def check(self, server, mutant, question, dropped, answered):
-        """`question()` must be `dropped` without us and in the first run, and `answered` in the second."""
+    def check(self, server, mutant, question, dropped, answered, value=None):
+        """`question()` must be `dropped` without us and in the first run, and `answered` in the second.
+
+        Where the function decides about access that takes a `value`, which somebody names who knows what it means:
+        until then, the second run is as the first.
+        """
         store = self.store()
         others = server.workload()
         server.start()
@@ -55,6 +59,11 @@ class Processes(case.Case):
         server.start(store.environment())
         self.assertEqual(question(), dropped, "first run")
         server.stop()
+        if value is not None:
+            server.start(store.environment())
+            self.assertEqual(question(), dropped, "a value was guessed")
+            server.stop()
+            store.cli("set", self.region(store, mutant)["id"], "--value", str(value))
         self.assertEqual(self.region(store, mutant)["heals"], 0)
         server.start(store.environment("heals_per_minute=100000"))
         try:
@@ -126,14 +135,16 @@ class Processes(case.Case):
                     self.folder = os.path.dirname(self.folder)
 
     def test_sshd_monitor(self):
-        """The re-executed session process, which is root: a login that PAM has accepted is not accepted after all."""
+        """The re-executed session process, which is root; a login that PAM has accepted is not accepted after all,
+        as the operator has said that the function's 0 is a no.
+        """
         server, mutant = self.sshd("wild", "PAM: password authentication accepted for %.100s")
         others = [q for q in server.workload() if q.name != "password"]
         server.workload = lambda: others
-        self.check(server, mutant, lambda: self.login(server, "password"), "closed", ["refused"])
+        self.check(server, mutant, lambda: self.login(server, "password"), "closed", ["refused"], value=0)
 
     def test_sshd_lets_nobody_in(self):
-        """A fault where a wrong password is refused must not become a right one."""
+        """A fault where a wrong password is refused must not become a right one: nothing is guessed there."""
         server, mutant = self.sshd("null", "PAM: password authentication failed for %.100s: %s")
         others = [q for q in server.workload() if not q.name.startswith(("wrong password", "unknown"))]
         server.workload = lambda: others
@@ -142,8 +153,7 @@ class Processes(case.Case):
             status, output, errors = server.execute("id", how="password", password="byron", options=("LogLevel=INFO",))
             return output or ("refused" if "Permission denied" in errors else "closed")
 
-        region = self.check(server, mutant, wrong, "closed", ["refused"])
-        self.assertEqual(region["last_heal"]["value_reason"], "the function answers yes or no")
+        self.check(server, mutant, wrong, "closed", ["refused"], value=0)
 
     def test_sshd_user_process(self):
         """After the login, as the user: the request for sftp."""
@@ -163,8 +173,7 @@ class Processes(case.Case):
         mutant = Mutant("/usr/sbin/nginx", self.folder + "/bin", "wild", "user \"%V\": password mismatch")
         server = Nginx(self.folder, program=mutant.path)
         wrong = client.Request("/secret/small.txt", headers=(("Authorization", "Basic YWRhOmJ5cm9u"),))
-        self.check(server, mutant, lambda: self.web(server, wrong), "dropped",
-                   ["dropped", 401, 403, 500])  # nginx closes the connection on its NGX_ERROR; the worker lives
+        self.check(server, mutant, lambda: self.web(server, wrong), "dropped", [403], value=403)
 
     def test_apache_reloaded_module(self):
         """httpd loads its modules, unloads them and loads them again before it serves."""
