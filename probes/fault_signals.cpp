@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "probes/application_handlers.h"
+#include "probes/asynchronous.h"
 #include "probes/classify.h"
 #include "probes/frame.h"
 #include "probes/hooks.h"
@@ -251,10 +252,14 @@ void set_kernel_handler(int signal, const Disposition& wanted) {
   constexpr u64 restorer = 0x04000000;
   const bool timers = signal == timer_signal() && !wanted.has_handler();
   const bool restart = wanted.is_ignored() || timers || wanted.flags & SA_RESTART;
+  // A tick is ours alone: a handler of the application's that came in the middle of it would find
+  // our code on our stack where it looks for its thread's. Runtimes with a garbage collector stop
+  // their threads by such a signal, and read that stack.
+  const u64 mask = timers ? all_but_urgent_signals() : 0;
   const Disposition ours{
       address_of_function(selfheal_signal_entry),
       SA_SIGINFO | SA_ONSTACK | u64{SA_NODEFER} | restorer | (restart ? u64{SA_RESTART} : 0),
-      address_of_function(selfheal_restorer), 0};
+      address_of_function(selfheal_restorer), mask};
   kernel_sigaction(signal, &ours, nullptr);
 }
 
