@@ -68,6 +68,17 @@ void print_table(const Session& session, const Regions& regions, ModuleFinder& m
   fmt::print("{}", table.render(session.terminal));
 }
 
+// Words enough for somebody who reads the list because of them.
+void print_security(const Regions& regions) {
+  const auto count =
+      std::count_if(regions.regions.begin(), regions.regions.end(),
+                    [](const Region& r) { return is_security_event(r.entry.fault_kind); });
+  if (count != 0) {
+    fmt::print("\n{} of these {} a security event: somebody may be trying to take control.\n",
+               count, count == 1 ? "is" : "are");
+  }
+}
+
 // What the record says of itself, or what its kind says.
 std::string story_of(const FaultRecord& record) {
   if (record.detail.message[0] != '\0') {
@@ -151,6 +162,7 @@ Outcome list(const Session& session) {
                store.exists ? "" : " (it does not exist yet)");
   } else {
     print_table(session, regions, modules);
+    print_security(regions);
   }
   print_notes(session, store, regions);
   return 0;

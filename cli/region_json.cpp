@@ -105,6 +105,7 @@ Json json_region(const Region& region, ModuleFinder& modules) {
       {"last_seen", json_time(entry.last_seen_ns)},
       {"last_heal", json_time(entry.last_heal_ns)},
       {"enabled", entry.enabled != 0},
+      {"security_event", is_security_event(entry.fault_kind)},
       {"policy", store::name_of(entry.policy)},
       {"policy_by_user", entry.policy_by_user != 0},
       {"level", entry.level},

@@ -72,6 +72,14 @@ bool is_integrity(FaultKind kind) {
   }
 }
 
+bool is_foreseen_next_time(FaultKind kind) {
+  return kind == FaultKind::smashed_stack || kind == FaultKind::return_mismatch;
+}
+
+bool is_security_event(FaultKind kind) {
+  return is_integrity(kind) || kind == FaultKind::stack_overwrite || kind == FaultKind::fortify;
+}
+
 const char* name_of(Access access) {
   switch (access) {
     case Access::none:

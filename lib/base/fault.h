@@ -42,6 +42,13 @@ inline constexpr FaultKind last_fault_kind = FaultKind::protection_key;
 // fortify, …) have damaged nothing yet and count as faults of availability.
 bool is_integrity(FaultKind kind);
 
+// Does such a fault name the function whose frame was overflowed? Run by the engine, that function
+// is stopped at the store, before its canary or return address is reached: a stack_overwrite.
+bool is_foreseen_next_time(FaultKind kind);
+
+// To be told to whoever watches over the machine's security, healed or not.
+bool is_security_event(FaultKind kind);
+
 enum class Access : u8 { none = 0, read = 1, write = 2, execute = 3 };
 
 struct Fault {

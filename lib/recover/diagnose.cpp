@@ -147,6 +147,12 @@ class Diagnosis {
       return;
     }
     image::Module module;
+    if (frames_[1].exact) {  // it was no call, but the return of this frame: see lost_return.h
+      record_.fault.kind = FaultKind::return_mismatch;
+      record_.site = record_.frames[1];
+      read_instruction(return_address);
+      return blame(1);
+    }
     if (image_.find_module(image_.context, frames_[1].lookup_address(), module)) {
       refer_to_site(instruction_of(frames_[1]));
     }

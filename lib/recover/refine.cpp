@@ -93,7 +93,7 @@ void set_access(Fault& fault, u64 address, Access access) {
 bool bad_branch(const Instruction& instruction, const Registers& registers, Fault& fault) {
   const auto category = instruction.decoded.meta.category;
   if (category == ZYDIS_CATEGORY_RET) {
-    fault.kind = FaultKind::exec_violation;  // the target was on the stack
+    fault.kind = FaultKind::return_mismatch;  // no call has pushed such a target
     fault.access = Access::execute;
     return true;
   }

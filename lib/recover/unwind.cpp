@@ -25,24 +25,6 @@ constexpr Gpr gpr_of_dwarf[16] = {rax, rdx, rcx, rbx, rsi, rdi, rbp, rsp,
                                   r8,  r9,  r10, r11, r12, r13, r14, r15};
 constexpr u16 callee_saved = 1u << rbx | 1u << rbp | 1u << r12 | 1u << r13 | 1u << r14 | 1u << r15;
 
-// The code bytes in front of a genuine return address are a call (Intel SDM vol. 2, CALL: E8 rel32,
-// or FF /2 with 2 to 7 bytes).
-bool follows_a_call(u64 return_address) {
-  u8 bytes[7];
-  if (image::read_original(return_address - sizeof bytes, bytes, sizeof bytes) != sizeof bytes) {
-    return false;
-  }
-  if (bytes[2] == 0xe8) {
-    return true;
-  }
-  for (unsigned i = 0; i < 6; ++i) {
-    if (bytes[i] == 0xff && (bytes[i + 1] & 0x38) == 0x10) {
-      return true;
-    }
-  }
-  return false;
-}
-
 class Step {
  public:
   Step(const Frame& inner, const StackBounds& bounds, Frame& outer, CallSites* known)
@@ -217,6 +199,24 @@ class Step {
 };
 
 }  // namespace
+
+// The code bytes in front of a genuine return address are a call (Intel SDM vol. 2, CALL: E8 rel32,
+// or FF /2 with 2 to 7 bytes).
+bool follows_a_call(u64 return_address) {
+  u8 bytes[7];
+  if (image::read_original(return_address - sizeof bytes, bytes, sizeof bytes) != sizeof bytes) {
+    return false;
+  }
+  if (bytes[2] == 0xe8) {
+    return true;
+  }
+  for (unsigned i = 0; i < 6; ++i) {
+    if (bytes[i] == 0xff && (bytes[i + 1] & 0x38) == 0x10) {
+      return true;
+    }
+  }
+  return false;
+}
 
 bool step(const Frame& inner, const StackBounds& bounds, Frame& outer, CallSites* known) {
   return Step(inner, bounds, outer, known).run();

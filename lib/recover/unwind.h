@@ -31,6 +31,9 @@ struct Frame {
 // that cannot be trusted. `known`, where given, is asked first and learns.
 bool step(const Frame& inner, const StackBounds& bounds, Frame& outer, CallSites* known = nullptr);
 
+// Is the code in front of this address a call?
+bool follows_a_call(u64 return_address);
+
 // Fills `frames` from the innermost outwards and returns how many; at least 1 (frames[0] is `start`
 // itself). When rip is not in executable code (a call or jump through a bad pointer), or is but has
 // no CFI and is entered by a call, the caller is taken from [rsp].

@@ -23,6 +23,7 @@ class FaultReport {
     write_headline();
     write_site();
     write_instruction();
+    write_security();
     write_detail(record_, modules_, symbols_, out_);
     write_region();
     write_stack();
@@ -56,6 +57,14 @@ class FaultReport {
       line_ << " (" << signal_name(record_.fault.signal) << ')';
     }
     out_.line(line_);
+  }
+
+  void write_security() {
+    if (is_security_event(record_.fault.kind)) {
+      label(line_, "security");
+      line_ << "a security event: somebody may be trying to take control of the process";
+      out_.line(line_);
+    }
   }
 
   void write_site() {
@@ -216,8 +225,7 @@ class FaultReport {
 
 Outlook default_outlook(const FaultRecord& record) {
   const FaultKind kind = record.fault.kind;
-  const bool foreseen_next_time = kind == FaultKind::smashed_stack;
-  if (kind == FaultKind::other_signal || (is_integrity(kind) && !foreseen_next_time)) {
+  if (kind == FaultKind::other_signal || (is_integrity(kind) && !is_foreseen_next_time(kind))) {
     return {Kept::recorded, NextTime::integrity, nullptr};
   }
   return {Kept::recorded, record.region.size == 0 ? NextTime::no_region : NextTime::heal, nullptr};

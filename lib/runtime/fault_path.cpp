@@ -8,6 +8,7 @@
 #include "emulator/engine.h"
 #include "lib/base/text.h"
 #include "lib/recover/diagnose.h"
+#include "lib/recover/lost_return.h"
 #include "lib/report/report.h"
 #include "lib/runtime/abort_clues.h"
 #include "lib/runtime/eager.h"
@@ -67,6 +68,15 @@ void walk(void* argument) {
       recover::unwind(registers, stack_bounds(registers.gpr[rsp]), diagnosis.frames);
 }
 
+void look_below(void* argument) {
+  Diagnosis& diagnosis = *static_cast<Diagnosis*>(argument);
+  recover::Frame left;
+  if (recover::find_lost_return(diagnosis.fault.registers, recover::live_image(), left)) {
+    diagnosis.frames[1] = left;
+    diagnosis.frame_count = 2;
+  }
+}
+
 // The heap was found damaged by what the engine calls natively, on its own stack: by a malloc for
 // the guest, or by the frees that a commit makes up for. To blame is the guest; a committing
 // region is as a whole.
@@ -97,6 +107,9 @@ void walk_from(Diagnosis& diagnosis) {
   diagnosis.frames[0] = {diagnosis.fault.registers, 0xffff, true};
   if (!probes::guarded(&walk, &diagnosis)) {
     diagnosis.frame_count = 1;
+  }
+  if (diagnosis.fault.kind == FaultKind::exec_violation) {
+    probes::guarded(&look_below, &diagnosis);
   }
 }
 

@@ -61,8 +61,9 @@ bool change_remedy(const FaultRecord& record, CatalogEntry& entry) {
 Policy default_policy(FaultKind kind) {
   // Integrity faults stop the process: somebody may be steering it. Everything else is a fault of
   // availability, and going on is what we are for. A smashed stack names the function that
-  // overflows: run by the engine, it is stopped before it reaches its canary.
-  return is_integrity(kind) && kind != FaultKind::smashed_stack ? Policy::stop : Policy::heal;
+  // overflows: run by the engine, it is stopped before it reaches its canary; should the fault
+  // itself come again all the same, that is not healed.
+  return is_integrity(kind) && !is_foreseen_next_time(kind) ? Policy::stop : Policy::heal;
 }
 
 u8 default_remedies(FaultKind kind, const FaultDetail& detail) {

@@ -84,6 +84,8 @@ bool signal_fits(const Fault& fault) {
     case FaultKind::null_access:
     case FaultKind::wild_access:
     case FaultKind::exec_violation:
+    case FaultKind::stack_overwrite:
+    case FaultKind::return_mismatch:
     case FaultKind::stack_exhaustion:
       return fault.signal == segv || fault.signal == bus || fault.signal == 0;
     case FaultKind::divide:
@@ -109,8 +111,6 @@ bool signal_fits(const Fault& fault) {
       return fault.signal == segv || fault.signal == 0;
     case FaultKind::time_out:
     case FaultKind::memory_growth:
-    case FaultKind::stack_overwrite:
-    case FaultKind::return_mismatch:
       return fault.signal == 0;
     case FaultKind::none:
     case FaultKind::other_signal:

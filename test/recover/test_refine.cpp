@@ -89,7 +89,7 @@ TEST_CASE("a misaligned vector access, a bad branch and a privileged instruction
 
   fault.registers.gpr[rsp] = 0x7fff00000000;
   const u8 ret[] = {0xc3};
-  CHECK(recover::refine(fault, ret).kind == FaultKind::exec_violation);
+  CHECK(recover::refine(fault, ret).kind == FaultKind::return_mismatch);
 
   const u8 hlt[] = {0xf4};
   CHECK(recover::refine(fault, hlt).kind == FaultKind::illegal_instruction);
