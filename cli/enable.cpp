@@ -7,13 +7,14 @@
 #include "cli/module_finder.h"
 #include "cli/regions.h"
 #include "cli/session.h"
+#include "lib/store/budget.h"
 
 namespace selfheal::cli {
 namespace {
 
 constexpr const char* enable_examples =
     "Examples:\n"
-    "  selfheal enable 4f2a    heal this region again\n"
+    "  selfheal enable 4f2a    heal this region again; its breaker is closed\n"
     "\n"
     "Running processes see it at their next blocking call.\n";
 
@@ -42,6 +43,13 @@ Outcome set_enabled(const Session& session, const std::vector<std::string>& ids,
   };
   if (Outcome done = change_catalog((*opened)->store, flip); !done) {
     return done;
+  }
+  if (enable) {  // and close the breakers that keep them from being healed
+    for (const Region& region : *regions) {
+      store::budget_reset((*opened)->store.journal, region.entry.id);
+    }
+    store::budget_reset_groups((*opened)->store.journal);
+    (*opened)->store.journal.tell_news();
   }
   Json changed = Json::array();
   for (const Region& region : *regions) {

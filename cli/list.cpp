@@ -8,6 +8,7 @@
 #include "cli/session.h"
 #include "cli/table.h"
 #include "lib/report/sentence.h"
+#include "lib/store/budget.h"
 #include "lib/store/catalog.h"
 
 namespace selfheal::cli {
@@ -31,17 +32,21 @@ std::string place_of(const Region& region, ModuleFinder& modules) {
   return name.empty() ? hex(entry.entry_offset) : name;
 }
 
-Cell state_of(const Region& region) {
+Cell state_of(const Region& region, const store::Journal& journal, u64 now) {
   if (region.pending) {
     return {"pending", Colour::dim};
   }
   if (region.entry.enabled == 0) {
     return {"disabled", Colour::yellow};
   }
+  if (store::budget_open_until(journal, region.entry.id, now) != 0) {
+    return {"breaker open", Colour::red};
+  }
   return {"enabled", Colour::green};
 }
 
-void print_table(const Session& session, const Regions& regions, ModuleFinder& modules) {
+void print_table(const Session& session, const Regions& regions, const store::Journal& journal,
+                 ModuleFinder& modules) {
   Table table;
   table.column("ID");
   table.column("MODULE", Align::left, Fit::cut);
@@ -62,7 +67,7 @@ void print_table(const Session& session, const Regions& regions, ModuleFinder& m
                {age(entry.last_seen_ns, now)},
                {std::to_string(entry.fault_count)},
                {std::to_string(entry.heal_count)},
-               state_of(region),
+               state_of(region, journal, now),
                {store::name_of(entry.policy)}});
   }
   fmt::print("{}", table.render(session.terminal));
@@ -161,7 +166,7 @@ Outcome list(const Session& session) {
     fmt::print("No crash is recorded in {}{}.\n", store.place.path,
                store.exists ? "" : " (it does not exist yet)");
   } else {
-    print_table(session, regions, modules);
+    print_table(session, regions, store.store.journal, modules);
     print_security(regions);
   }
   print_notes(session, store, regions);

@@ -11,6 +11,7 @@
 #include "lib/recover/lost_return.h"
 #include "lib/report/report.h"
 #include "lib/runtime/abort_clues.h"
+#include "lib/runtime/breaker.h"
 #include "lib/runtime/eager.h"
 #include "lib/runtime/fail_stop.h"
 #include "lib/runtime/heal.h"
@@ -254,6 +255,7 @@ void print(void* argument) {
 // Report last: the record is safe whatever happens here.
 void finish(Diagnosis& diagnosis, store::Ticket* ticket = nullptr) {
   Printing printing{&diagnosis, write_down(diagnosis.record, ticket)};
+  count_death(diagnosis.record.fault.kind, diagnosis.record.time_ns);
   if (reports_wanted()) {
     probes::guarded(&print, &printing);
   }

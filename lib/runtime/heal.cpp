@@ -25,7 +25,6 @@
 #include "lib/runtime/runtime.h"
 #include "lib/runtime/stack_bounds.h"
 #include "lib/runtime/symbolize.h"
-#include "lib/store/budget.h"
 #include "probes/hooks.h"
 
 namespace selfheal::runtime {
@@ -121,13 +120,12 @@ bool may_heal(const Thread& thread, const Region& region) {
   if (!runtime.heals_faults() || region.policy != store::Policy::heal || probes::in_vfork_child()) {
     return false;
   }
-  if (!healable(thread.fault.kind) || !drawn(region.percent)) {
+  const FaultKind kind = thread.fault.kind;
+  const bool may_be = healable(kind) || (region.heals_integrity && is_integrity(kind));
+  if (!may_be || !drawn(region.percent)) {
     return false;
   }
-  const u64 address = thread.fault.kind == FaultKind::wild_access ? thread.fault.address : 0;
-  const store::BudgetUse use = store::budget_spend(
-      runtime.store.journal, region.catalog_id ^ site_of(thread), address, realtime_ns());
-  return judge(use, runtime.options.heals_per_minute) == BreakerVerdict::allow;
+  return may_spend(budget_key(region), thread.fault, realtime_ns());
 }
 
 void return_to_caller(Thread& thread, u64 value) {

@@ -5,6 +5,7 @@
 #include "emulator/engine.h"
 #include "lib/image/module.h"
 #include "lib/patch/module_watch.h"
+#include "lib/runtime/breaker.h"
 #include "lib/runtime/engine_start.h"
 #include "lib/runtime/events.h"
 #include "lib/runtime/explicit_regions.h"
@@ -154,14 +155,16 @@ bool catch_up() {
   promote_if_ours();
   const u64 before = runtime.store.catalog.generation();
   load_catalog();
-  if (unfinished || runtime.store.catalog.generation() != before) {
+  if (unfinished || runtime.store.catalog.generation() != before ||
+      breakers_changed(realtime_ns())) {
     apply(threads_now());
   }
   const bool settled = runtime.patcher.upgrade_pending() == 0 && !unfinished;
   if (runtime.regions.load() != 0) {
     protect_thread();
   }
-  return settled && alarms_due == 0 && !store::catalog_is_stale(runtime.store);
+  return settled && alarms_due == 0 && !breaker_will_close() &&
+         !store::catalog_is_stale(runtime.store);
 }
 
 }  // namespace
@@ -172,6 +175,7 @@ bool on_progress() {
   }
   deliver_event();
   const bool known = note_service();
+  end_if_besieged();
   if (!may_change()) {
     return known;
   }
@@ -209,6 +213,7 @@ void on_thread_ending() {
 }
 
 void on_fork_child() {
+  end_if_besieged();
   forget_wait_timer();
   watch_after_fork();
   runtime.changing.store(false);

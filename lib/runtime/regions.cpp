@@ -3,6 +3,7 @@
 #include "emulator/models.h"
 #include "lib/image/function.h"
 #include "lib/patch/standing.h"
+#include "lib/runtime/breaker.h"
 #include "lib/runtime/engine_start.h"
 #include "lib/runtime/explicit_regions.h"
 #include "lib/runtime/heal_record.h"
@@ -11,6 +12,7 @@
 #include "lib/runtime/region_policy.h"
 #include "lib/runtime/runtime.h"
 #include "lib/runtime/stack_check.h"
+#include "lib/store/budget.h"
 #include "lib/store/remedies.h"
 
 namespace selfheal::runtime {
@@ -201,6 +203,7 @@ void describe(u32 index, const Target& target, const store::CatalogEntry* entry,
   region.loops = entry != nullptr && (entry->fault_kind == FaultKind::time_out ||
                                       entry->fault_kind == FaultKind::memory_growth);
   region.budget = entry == nullptr ? 0 : entry->instruction_budget;
+  region.heals_integrity = entry != nullptr && entry->policy_by_user != 0;
   region.unprotected_noted = false;
   __atomic_store_n(&region.entry, target.function.start, __ATOMIC_RELEASE);
 }
@@ -240,6 +243,8 @@ const char* protect(const image::Module& module, const NamedPlace& place, u64 re
   return nullptr;
 }
 
+constinit u64 closing = store::forever;
+
 struct Pass {
   Threads threads;
   Wanted wanted;
@@ -259,6 +264,11 @@ void protect_explicit(const image::Module& module, Pass& pass) {
 void protect_catalogued(const image::Module& module, Pass& pass) {
   for (const store::CatalogEntry& entry : runtime.store.catalog.of_module(module.id)) {
     if (entry.enabled == 0 || !store::needs_engine(entry)) {
+      continue;
+    }
+    if (const u64 until = breaker_open_until(entry.id, realtime_ns()); until != 0) {
+      refuse(entry.id, "its breaker is open");
+      closing = until < closing ? until : closing;
       continue;
     }
     const char* problem = protect(module, {entry.entry_offset, 0}, entry.code_hash, &entry,
@@ -315,8 +325,26 @@ Region& region_at(u64 index) {
   return regions[index % patch::max_regions];
 }
 
+bool breakers_changed(u64 now_ns) {
+  if (closing <= now_ns / 1'000'000'000) {
+    return true;
+  }
+  for (u32 index = 0; index < runtime.patcher.count(); ++index) {
+    if (runtime.patcher.enabled(index) && regions[index].catalog_id != 0 &&
+        breaker_open_until(budget_key(regions[index]), now_ns) != 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool breaker_will_close() {
+  return closing != store::forever;
+}
+
 bool apply_regions(Threads threads) {
   try_again = false;
+  closing = store::forever;
   Pass pass{threads, {}, 0};
   image::for_each_module(&visit_module, &pass);
   tell(pass.named);

@@ -24,6 +24,7 @@ struct Region {
   u8 remedies;             // Remedy bits in force
   u8 reserve_class;        // of its stack check: stack_check.h
   bool loops;              // blamed for a loop: its calls have a budget (loop_budget.h)
+  bool heals_integrity;    // the user has said so
   bool unprotected_noted;  // its undo log overflowed once; said so
   i32 error_number;
   u64 value;
@@ -34,6 +35,11 @@ struct Region {
   u8 percent;         // of its faults that are healed
 };
 
+// What its budget goes by (store/budget.h).
+inline u64 budget_key(const Region& region) {
+  return region.catalog_id != 0 ? region.catalog_id : region.function.code_hash;
+}
+
 // The region a stub's index stands for; only for indices that the patcher handed out.
 Region& region_at(u64 index);
 
@@ -42,6 +48,11 @@ Region& region_at(u64 index);
 // anything to run. Under runtime.changing. False: something stood in the way that will not stay
 // there (a thread just being born, another one patching), call again soon.
 bool apply_regions(patch::Threads threads);
+
+// Has a breaker opened for what is patched here, or closed for what is not?
+bool breakers_changed(u64 now_ns);
+// Will one close by itself?
+bool breaker_will_close();
 
 // Patches the function at `entry`, which a fault was just blamed on, without the catalog
 // (mode=eager). Under runtime.changing.

@@ -10,7 +10,6 @@
 #include "lib/runtime/runtime.h"
 #include "lib/runtime/stack_check.h"
 #include "lib/runtime/symbolize.h"
-#include "lib/store/budget.h"
 #include "probes/hooks.h"
 
 namespace selfheal::runtime {
@@ -55,9 +54,9 @@ bool may_refuse(const Region& region) {
   if (!runtime.heals_faults() || region.policy != store::Policy::heal) {
     return false;
   }
-  const store::BudgetUse use = store::budget_spend(
-      runtime.store.journal, region.catalog_id ^ region.entry, 0, realtime_ns());
-  return judge(use, runtime.options.heals_per_minute) == BreakerVerdict::allow;
+  Fault exhaustion{};
+  exhaustion.kind = FaultKind::stack_exhaustion;
+  return may_spend(budget_key(region), exhaustion, realtime_ns());
 }
 
 void describe(const Registers& at_entry, u64 return_address, const Region& region,

@@ -10,6 +10,7 @@
 #include "lib/image/module.h"
 #include "lib/runtime/abort_clues.h"
 #include "lib/runtime/asked.h"
+#include "lib/runtime/breaker.h"
 #include "lib/runtime/code_kinds.h"
 #include "lib/runtime/fault_path.h"
 #include "lib/runtime/go_program.h"
@@ -114,6 +115,7 @@ void start(const char* const* environment) {
   if (!open_store(environment)) {
     return;
   }
+  learn_group();
   find_libc_message();
   image::set_original_bytes_hook(&restore_originals);
   runtime.patcher.start(enter_target_offset(), refuse_target_offset());

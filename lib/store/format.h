@@ -65,7 +65,8 @@ struct JournalHeader {
   u32 slot_count;
   u32 budget_count;
   u64 created_ns;
-  u64 unused[3];
+  u64 secret;  // random: keys the budgets' hashes, so that nobody outside can aim at collisions
+  u64 unused[2];
   u64 checksum;  // XXH64 of the 56 bytes before
 
   u64 next;            // ticket counter: the number of the next record
@@ -94,12 +95,13 @@ struct Slot {
   };
 };
 
+// Of a region, a group or a layout of the address space: budget.h.
 struct Budget {
-  u64 site;              // key of the site, 0 when free (see budget.h)
-  u64 minute_and_heals;  // minute since 1970 : 32 | heals in it : 32
-  u64 heals_ever;
-  u64 addresses;  // one bit for each fault address seen, by hash
-  u64 reserved[4];
+  u64 key;               // 0 when free
+  u64 minute_and_count;  // minute since 1970 : 32 | spent in it : 32
+  u64 ever;              // spent at all
+  u64 open;              // the breaker is open until this second since 1970 : 48 | trips : 16
+  u64 pages[4];          // one bit for each page that faulted, by keyed hash
 };
 
 struct CatalogHeader {

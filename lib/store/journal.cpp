@@ -97,9 +97,18 @@ void Journal::format(void* memory, u32 slot_count, u64 now_ns) {
   header.slot_count = slot_count;
   header.budget_count = budget_count;
   header.created_ns = now_ns;
+  raw_syscall(SYS_getrandom, address_of(&header.secret), sizeof header.secret, 0);
   header.checksum = fixed_checksum(header);
 }
 
+u64 Journal::secret() const {
+  return mapped() ? header_->secret : 0;
+}
+void Journal::tell_news() {
+  if (writable_) {
+    add(header_->news, 1);
+  }
+}
 u64 Journal::faults_sealed() const {
   return mapped() ? load(header_->faults_sealed) : 0;
 }

@@ -85,6 +85,10 @@ class Journal {
 
   // The heal budget's table (budget.h); nullptr when there is no writable journal.
   Budget* budgets() const { return writable_ ? budgets_ : nullptr; }
+  const Budget* budgets_to_read() const { return budgets_; }
+  u64 secret() const;
+  // Makes all processes look at the store at their next blocking call.
+  void tell_news();
 
   void* memory() const { return header_; }
   u64 size() const { return mapped() ? journal_size(slot_count_) : 0; }
