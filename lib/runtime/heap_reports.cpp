@@ -16,7 +16,6 @@
 #include "lib/runtime/runtime.h"
 #include "lib/runtime/stack_bounds.h"
 #include "lib/runtime/symbolize.h"
-#include "lib/store/budget.h"
 #include "probes/sandbox.h"
 
 namespace selfheal::runtime {
@@ -76,10 +75,8 @@ HealRecord remedied(const Fault& fault, const RemedyOwner& owner, Remedy remedy,
 
 bool ignored(u64 pointer, u64 site, u64 owner_id) {
   RemedyOwner owner{};
-  const store::BudgetUse use =
-      store::budget_spend(runtime.store.journal, owner_id ^ site, 0, realtime_ns());
   if (!find_remedy_owner(owner_id, owner) ||
-      judge(use, runtime.options.heals_per_minute) != BreakerVerdict::allow) {
+      !may_spend(owner_id, fault_of(FaultKind::bad_free, pointer), realtime_ns())) {
     return false;
   }
   runtime.heals.fetch_add(1);

@@ -82,7 +82,7 @@ TEST_CASE("recording needs no system call and no descriptor: it works in the str
     prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT);
     const bool in = store->journal.record_fault(fault) == Recorded::yes &&
                     store->journal.record_heal(heal) == Recorded::yes &&
-                    budget_spend(store->journal, 1, 0, fault.time_ns).heals_this_minute == 1;
+                    budget_spend(store->journal, 1, 0, fault.time_ns).this_minute == 1;
     raw_syscall(SYS_exit, in ? 0 : 1);
   });
   CHECK(status == 0);
