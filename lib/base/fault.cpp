@@ -72,6 +72,21 @@ bool is_integrity(FaultKind kind) {
   }
 }
 
+bool is_abort(FaultKind kind) {
+  switch (kind) {
+    case FaultKind::abort:
+    case FaultKind::assertion:
+    case FaultKind::terminate:
+    case FaultKind::fortify:
+    case FaultKind::smashed_stack:
+    case FaultKind::heap_corruption:
+    case FaultKind::bad_free:
+      return true;
+    default:
+      return false;
+  }
+}
+
 bool is_foreseen_next_time(FaultKind kind) {
   return kind == FaultKind::smashed_stack || kind == FaultKind::return_mismatch;
 }

@@ -42,6 +42,9 @@ inline constexpr FaultKind last_fault_kind = FaultKind::protection_key;
 // fortify, …) have damaged nothing yet and count as faults of availability.
 bool is_integrity(FaultKind kind);
 
+// Does the process end in abort() by it?
+bool is_abort(FaultKind kind);
+
 // Does such a fault name the function whose frame was overflowed? Run by the engine, that function
 // is stopped at the store, before its canary or return address is reached: a stack_overwrite.
 bool is_foreseen_next_time(FaultKind kind);

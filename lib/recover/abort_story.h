@@ -48,19 +48,4 @@ bool leads_to_abort(const ImageView& image, u64 address);
 // died of. Nobody is blamed then.
 void spare_main(FaultRecord& record, std::span<const Frame> frames, const ImageView& image);
 
-constexpr bool is_abort(FaultKind kind) {
-  switch (kind) {
-    case FaultKind::abort:
-    case FaultKind::assertion:
-    case FaultKind::terminate:
-    case FaultKind::fortify:
-    case FaultKind::smashed_stack:
-    case FaultKind::heap_corruption:
-    case FaultKind::bad_free:
-      return true;
-    default:
-      return false;
-  }
-}
-
 }  // namespace selfheal::recover

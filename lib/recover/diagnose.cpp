@@ -150,7 +150,7 @@ class Diagnosis {
     if (frames_[1].exact) {  // it was no call, but the return of this frame: see lost_return.h
       record_.fault.kind = FaultKind::return_mismatch;
       record_.site = record_.frames[1];
-      read_instruction(return_address);
+      read_instruction(frames_[1].registers.rip);
       return blame(1);
     }
     if (image_.find_module(image_.context, frames_[1].lookup_address(), module)) {

@@ -121,8 +121,11 @@ void end_if_besieged() {
     say("security event: too many processes of this layout have died of integrity faults; this one "
         "ends, to be started again with a new layout");
   }
-  for (;;) {  // not to be caught, nor taken for a fault of the program's
-    raw_syscall(SYS_kill, static_cast<u64>(getpid()), SIGKILL);
+  // Not to be caught, nor taken for a fault of the program's. The first process of a container
+  // cannot kill itself.
+  raw_syscall(SYS_kill, static_cast<u64>(getpid()), SIGKILL);
+  for (;;) {
+    raw_syscall(SYS_exit_group, 128 + SIGKILL);
   }
 }
 

@@ -9,9 +9,8 @@
 //             distinct pages   ├─► open: its entry is unpatched in all processes, faults kill as
 //   group     heals a minute   │   they would without us. By rate for 1, 2, 4 … minutes; for
 //             distinct pages  ─┘   distinct pages until `selfheal enable`.
-//   layout    integrity deaths ──► every process that has this layout ends itself at its next fork
-//   or
-//                                  blocking call; what is started again by execve has a new one
+//   layout    integrity deaths ──► each process of it ends itself at its next fork or blocking
+//                                  call; what is started again by execve has another one
 //
 // A group is all processes of one program (its main module) that use one store: workers, children,
 // and those that a server re-executes. A layout is what one execve made and its children share.

@@ -84,7 +84,7 @@ void look_below(void* argument) {
 const Registers* guest_that_aborted(const Fault& fault) {
   const emulator::Thread& thread = emulator::this_thread;
   const bool on_engine_stack = fault.registers.gpr[rsp] - thread.memory < thread.memory_size;
-  if (!recover::is_abort(fault.kind) || !on_engine_stack) {
+  if (!is_abort(fault.kind) || !on_engine_stack) {
     return nullptr;
   }
   switch (thread.state) {

@@ -58,22 +58,14 @@ int signal_of(const Fault& fault) {
       return SIGFPE;
     case FaultKind::illegal_instruction:
       return SIGILL;
-    case FaultKind::abort:
-    case FaultKind::assertion:
-    case FaultKind::terminate:
-    case FaultKind::fortify:
-    case FaultKind::smashed_stack:
-    case FaultKind::heap_corruption:
-    case FaultKind::bad_free:
-      return SIGABRT;
     default:
-      return 0;
+      return is_abort(fault.kind) ? SIGABRT : 0;
   }
 }
 
 // The guest stands at the entry of abort() or the like: what counts is who called it.
 u64 site_of(const Thread& thread) {
-  return recover::is_abort(thread.fault.kind) ? thread.fault.registers.rip : thread.guest.rip;
+  return is_abort(thread.fault.kind) ? thread.fault.registers.rip : thread.guest.rip;
 }
 
 // Nothing was ever wrong with this region, and the application deals with such signals itself: for

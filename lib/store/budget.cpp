@@ -19,11 +19,13 @@ u64 mixed(u64 value) {  // Fibonacci hashing (Knuth, TAOCP vol. 3, 6.4): the hig
   return (value * 0x9e37'79b9'7f4a'7c15) >> 32;
 }
 
-// Multiplication and exclusive or, keyed in between (as wyhash's mum does): an attacker who does
-// not know the secret cannot choose pages that collide.
+// The finaliser of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014), keyed: neighbouring pages fall
+// anywhere, and who does not know the secret cannot choose pages that collide.
 u64 keyed_hash(u64 value, u64 secret) {
-  const auto product = static_cast<unsigned __int128>(value ^ secret) * (secret | 1);
-  return static_cast<u64>(product) ^ static_cast<u64>(product >> 64);
+  u64 mix = value ^ secret;
+  mix = (mix ^ mix >> 30) * 0xbf58'476d'1ce4'e5b9;
+  mix = (mix ^ mix >> 27) * 0x94d0'49bb'1331'11eb;
+  return mix ^ mix >> 31;
 }
 
 Budget* find(Budget* table, u64 key) {

@@ -96,14 +96,6 @@ bool signal_fits(const Fault& fault) {
              fault.signal == 0;
     case FaultKind::bus:
       return fault.signal == bus || fault.signal == 0;
-    case FaultKind::abort:
-    case FaultKind::assertion:
-    case FaultKind::terminate:
-    case FaultKind::fortify:
-    case FaultKind::smashed_stack:
-    case FaultKind::heap_corruption:
-    case FaultKind::bad_free:
-      return fault.signal == abrt || fault.signal == 0;
     case FaultKind::heap_overflow:
     case FaultKind::use_after_free:
     case FaultKind::control_protection:
@@ -112,11 +104,9 @@ bool signal_fits(const Fault& fault) {
     case FaultKind::time_out:
     case FaultKind::memory_growth:
       return fault.signal == 0;
-    case FaultKind::none:
-    case FaultKind::other_signal:
-      return false;
+    default:
+      return is_abort(fault.kind) && (fault.signal == abrt || fault.signal == 0);
   }
-  return false;
 }
 
 }  // namespace

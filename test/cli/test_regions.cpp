@@ -17,14 +17,31 @@ std::set<std::string> keys(const Json& object) {
   return result;
 }
 
-const std::set<std::string> region_keys = {"id",         "module",        "offset",
-                                           "function",   "size",          "code_hash",
-                                           "fault",      "faults",        "heals",
-                                           "first_seen", "last_seen",     "last_heal",
-                                           "enabled",    "policy",        "policy_by_user",
-                                           "level",      "pending",       "value",
-                                           "errno",      "remedies",      "remedies_by_user",
-                                           "padding",    "stack_reserve", "instruction_budget"};
+const std::set<std::string> region_keys = {"id",
+                                           "module",
+                                           "offset",
+                                           "function",
+                                           "size",
+                                           "code_hash",
+                                           "fault",
+                                           "faults",
+                                           "heals",
+                                           "first_seen",
+                                           "last_seen",
+                                           "last_heal",
+                                           "enabled",
+                                           "policy",
+                                           "policy_by_user",
+                                           "level",
+                                           "pending",
+                                           "value",
+                                           "errno",
+                                           "remedies",
+                                           "remedies_by_user",
+                                           "padding",
+                                           "stack_reserve",
+                                           "instruction_budget",
+                                           "security_event"};
 
 TEST_CASE("an absent store is an empty list, and is not made") {
   StoreFixture store;

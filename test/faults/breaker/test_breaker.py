@@ -46,9 +46,13 @@ class Target:
         return self.process.poll() is not None
 
     def stop(self):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        self.process.terminate()  # a supervisor takes its program, of another process group, with it
+        try:
+            self.process.wait(10)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
         if not self.process.stderr.closed:
             self.said = self.process.stderr.read().decode(errors="replace")
             self.process.stderr.close()
@@ -56,13 +60,10 @@ class Target:
 
 
 def guess_canary(target, most):
-    """One byte after the other, oracle: did the child answer? The known bytes, and the probes used.
-
-    Buffers are followed by the canary at once (-fstack-protector puts arrays next to it); the
-    attacker knows the distance from the program."""
+    """One byte after the other, oracle: did the child answer? The known bytes, and the probes used."""
     known = b""
     probes = 0
-    filler = b"A" * distance(target)
+    filler = b"A" * distance
     while len(known) < 8:
         for byte in range(256):
             if probes == most or target.ended():
@@ -79,11 +80,9 @@ def guess_canary(target, most):
     return known, probes
 
 
-DISTANCE = 40
-
-
-def distance(_target):
-    return DISTANCE
+# From the buffer to the canary, which the attacker knows from the program: -fstack-protector puts
+# arrays next to it.
+distance = 40
 
 
 class Breaker(case.Case):
@@ -117,8 +116,9 @@ class Breaker(case.Case):
         self.assertFalse(target.ended())
         self.assertEqual(target.ask(b"o " + b"B" * 100), b"refused\n")
         self.assertEqual(target.ask(b"o short"), b"ok\n")
-        self.assertLess(probes, 6)
-        self.assertLess(len(known), 2)
+        # The first byte of a canary is always NUL; each further one at the first guess is mere luck.
+        self.assertLess(len(known), 4)
+        self.assertLess(probes, 9)
         print(f"\nprotected: refused at probe {probes}, {len(known)} byte(s) known")
 
     def test_where_nothing_can_be_patched_the_server_ends_after_the_stated_deaths(self):
@@ -131,18 +131,23 @@ class Breaker(case.Case):
         deaths = said.count("the canary was damaged")
         self.assertIn("security event: too many processes", said)
         self.assertEqual(deaths, 16)
-        self.assertLess(len(known), 2)
+        self.assertLess(len(known), 5)
         print(f"\nnot patched: ended after {deaths} deaths, {probes} probes, {len(known)} byte(s) known")
+
+    def layout_of(self, target):
+        """Nobody answers who has taken the connection and then ends, or is being started again."""
+        deadline = time.monotonic() + 60
+        while not (reply := target.ask(b"h", 60)):
+            self.assertLess(time.monotonic(), deadline)
+        return reply.split()[1]
 
     def test_started_again_the_server_has_another_layout_and_canary(self):
         target = self.target("mode=observe", supervisor=[
             runtime.command, "run", "--restart", "--restart-delay", "0.05", "--max-restart-delay", "0.05",
             "--store", self.store().folder, "--mode", "observe", "--"])
-        before = target.ask(b"h").split()[1]
+        before = self.layout_of(target)
         deaths = 0
-        deadline = time.monotonic() + 120
-        while target.ask(b"h", 60).split()[1] == before:
-            self.assertLess(time.monotonic(), deadline)
+        while self.layout_of(target) == before:
             target.ask(b"o " + b"A" * 100)
             deaths += 1
         self.assertGreaterEqual(deaths, 16)
@@ -165,7 +170,7 @@ class Breaker(case.Case):
         target = self.target(kind="workers")
         for _ in range(100):  # one page is no scan
             self.assertEqual(target.ask(b"p %x" % nowhere), b"refused\n")
-        healed = 100 and self.scan(target, nowhere, 1000)
+        healed = self.scan(target, nowhere, 1000)
         self.assertGreaterEqual(healed, 32)
         self.assertLessEqual(healed, 48)
         print(f"\nscan: {healed} pages answered, then cut off")
