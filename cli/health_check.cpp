@@ -100,8 +100,9 @@ void HealthCheck::abandon() {
 // The last line it printed, cut.
 std::string HealthCheck::last_words() const {
   char buffer[4096];
+  constexpr auto room = static_cast<off_t>(sizeof buffer);
   const off_t size = output_ >= 0 ? lseek(output_, 0, SEEK_END) : 0;
-  const off_t start = size > static_cast<off_t>(sizeof buffer) ? size - sizeof buffer : 0;
+  const off_t start = size > room ? size - room : 0;
   const ssize_t got = size > 0 ? pread(output_, buffer, sizeof buffer, start) : 0;
   std::string text(buffer, got > 0 ? static_cast<size_t>(got) : 0);
   text.erase(text.find_last_not_of(" \t\r\n") + 1);

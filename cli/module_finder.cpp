@@ -23,15 +23,15 @@ constexpr const char* usual_folders[] = {
     "/usr/libexec", "/usr/local/lib", "/opt",           "/usr/lib/x86_64-linux-gnu",
 };
 
-std::unique_ptr<ModuleFile> matching(const std::string& path, const ModuleId& id) {
+bool is_module(const std::string& path, const ModuleId& id) {
   image::ElfFile file;
-  if (!image::inspect_file(path.c_str(), file) || !(file.id == id)) {
-    return nullptr;
-  }
+  return image::inspect_file(path.c_str(), file) && file.id == id && ElfView(path).valid();
+}
+
+std::string absolute(const std::string& path) {
   std::error_code error;
   const std::string whole = fs::absolute(path, error).lexically_normal().string();
-  auto found = std::make_unique<ModuleFile>(error ? path : whole);
-  return found->elf.valid() ? std::move(found) : nullptr;
+  return error ? path : whole;
 }
 
 void add_path_variable(const char* name, std::vector<std::string>& folders) {
@@ -112,31 +112,35 @@ const ModuleFile* ModuleFinder::find(const RecordModule& module) {
   if (known != found_.end()) {
     return known->second.get();
   }
-  return found_.emplace(key, search(module)).first->second.get();
+  const std::string path = search(module);
+  auto& found = found_[key];
+  found = path.empty() ? nullptr : std::make_unique<ModuleFile>(absolute(path));
+  return found.get();
 }
 
-std::unique_ptr<ModuleFile> ModuleFinder::search(const RecordModule& module) const {
+std::string ModuleFinder::search(const RecordModule& module) const {
   for (const std::string& path : named_) {
-    if (auto found = matching(path, module.id)) {
-      return found;
+    if (is_module(path, module.id)) {
+      return path;
     }
   }
   const std::string name = name_of(module);
   if (name.empty() || name.find('/') != std::string::npos) {
-    return nullptr;
+    return "";
   }
   static const std::vector<std::string> places = folders();
   for (const std::string& folder : places) {
-    if (auto found = matching((folder.empty() ? "." : folder) + "/" + name, module.id)) {
-      return found;
+    const std::string path = (folder.empty() ? "." : folder) + "/" + name;
+    if (is_module(path, module.id)) {
+      return path;
     }
   }
   for (const std::string& path : mapped_files(name)) {
-    if (auto found = matching(path, module.id)) {
-      return found;
+    if (is_module(path, module.id)) {
+      return path;
     }
   }
-  return nullptr;
+  return "";
 }
 
 std::string ModuleFinder::function_name(const RecordModule& module, u64 offset) {

@@ -33,7 +33,7 @@ class ModuleFinder {
   std::string function_name(const RecordModule& module, u64 offset);
 
  private:
-  std::unique_ptr<ModuleFile> search(const RecordModule& module) const;
+  std::string search(const RecordModule& module) const;  // its path; empty: none
 
   std::vector<std::string> named_;
   std::map<std::string, std::unique_ptr<ModuleFile>> found_;
