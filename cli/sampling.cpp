@@ -44,11 +44,17 @@ bool send(const Thread& thread, const SampleRequest& request) {
   return syscall(SYS_rt_tgsigqueueinfo, thread.pid, thread.state.tid, sample_signal, &info) == 0;
 }
 
+// A page fault may have to wait for memory or a lock of the kernel's, and is none of the program's
+// own waits.
+bool runs(const ThreadState& state) {
+  return state.state == 'R' || state.state == 'D';
+}
+
 std::vector<Thread> all_threads(const std::vector<pid_t>& processes) {
   std::vector<Thread> threads;
   for (const pid_t pid : processes) {
     for (const ThreadState& state : threads_of(pid)) {
-      threads.push_back({pid, state, state.used, state.state == 'R'});
+      threads.push_back({pid, state, state.used, runs(state)});
     }
   }
   return threads;
@@ -90,7 +96,7 @@ bool wait_for_progress(std::vector<Thread>& threads, const Pause& pause) {
     // A thread that is running on a loaded machine gets its turn; one that sleeps is not busy.
     const bool late = Clock::now() >= deadline;
     for (Thread& thread : threads) {
-      thread.busy = thread.busy && (has_run(thread) || (!late && thread.state.state == 'R'));
+      thread.busy = thread.busy && (has_run(thread) || (!late && runs(thread.state)));
     }
     if (std::none_of(threads.begin(), threads.end(), waits)) {
       return true;

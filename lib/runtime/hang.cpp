@@ -208,6 +208,14 @@ void withdraw(Watch& w) {
   }
 }
 
+// Workers have made calls before the first connection was accepted, and were of no interest then.
+void announce_serving() {
+  static constinit std::atomic<bool> announced{false};
+  if (probes::serves() && !announced.load(std::memory_order_relaxed) && !announced.exchange(true)) {
+    probes::look_again_everywhere();
+  }
+}
+
 }  // namespace
 
 void start_hang_watch() {
@@ -251,6 +259,7 @@ bool note_service() {
     return true;
   }
   withdraw(*w);
+  announce_serving();
   const bool of_interest =
       probes::serves() || runtime.options.hang_scope == options::HangScope::all;
   return !of_interest || w->service.look(probes::progress_count());

@@ -11,5 +11,8 @@ int resolve_names(int wanted);       // the loop; all its time goes by in a call
 int find_in_tree(int wanted);        // libc's tfind walks a ring; blamed is its caller
 int collect_nodes(int value);        // takes memory without end
 
+// Comes back after all, when it is told to.
+int skip_until_told(const volatile int* told);
+
 // Works for about `milliseconds`, and answers.
 int compute(int milliseconds);

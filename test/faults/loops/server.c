@@ -13,6 +13,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+static volatile int told = 0;
+
+static void on_told(int unused) {
+  told = unused;
+}
+
 static int run(const char* request) {
   if (strcmp(request, "skip_blanks") == 0) return skip_blanks("a b");
   if (strcmp(request, "walk_list") == 0) return walk_list(4);
@@ -21,6 +27,7 @@ static int run(const char* request) {
   if (strcmp(request, "resolve_names") == 0) return resolve_names(1);
   if (strcmp(request, "find_in_tree") == 0) return find_in_tree(3);
   if (strcmp(request, "collect_nodes") == 0) return collect_nodes(1);
+  if (strcmp(request, "skip_until_told") == 0) return skip_until_told(&told);
   // The same functions, called so that they come to an end.
   if (strcmp(request, "fine") == 0)
     return skip_blanks("   ") | walk_list(2) | fill_table(200) | lookup(0) | collect_nodes(-1) |
@@ -99,6 +106,7 @@ int main(int argc, char** argv) {
     return 1;
   }
   signal(SIGCHLD, SIG_IGN);
+  signal(SIGUSR1, on_told);
   for (int i = 0; i < 2 && strcmp(how, "threads") == 0; ++i) {
     pthread_t thread;
     pthread_create(&thread, NULL, worker, NULL);
