@@ -40,6 +40,14 @@ const char* name_of(ValueReason reason) {
       return "nothing could be told from the caller";
     case ValueReason::truth_value:
       return "the function answers yes or no";
+    case ValueReason::own_error:
+      return "the function itself returns it to refuse";
+    case ValueReason::own_object:
+      return "an object as the function leaves it to refuse";
+    case ValueReason::known_function:
+      return "its manual page says so";
+    case ValueReason::declared:
+      return "by its return type";
   }
   return "unknown";
 }

@@ -101,6 +101,10 @@ enum class ValueReason : u8 {
   unused = 6,             // the caller never looks at it: void
   fallback = 7,           // nothing could be told
   truth_value = 8,        // the caller leaves it open, the function answers 1 or 0: no
+  own_error = 9,          // the function itself returns it where it refuses
+  own_object = 10,        // an object, filled in as the function does where it refuses
+  known_function = 11,    // its manual page says so
+  declared = 12,          // by the type it returns, from debug information
 };
 
 enum class HealOutcome : u8 {

@@ -169,6 +169,12 @@ bool parent_by(const Entrances& entrances, const Module& module, const Function&
   return jumps_back_into(module, part, parent);
 }
 
+bool begins_with_ud2(const Module& module, const Function& part) {
+  u8 bytes[2];
+  return read_original(module, part.start, bytes, sizeof bytes) && bytes[0] == 0x0f &&
+         bytes[1] == 0x0b;
+}
+
 }  // namespace
 
 bool parent_of_cold(const Module& module, const Function& part, Function& parent) {
@@ -188,14 +194,15 @@ bool find_owner(const Module& module, u64 address, Function& owner, bool& in_col
   }
   if (!function.cold) {
     // A part that runs before its function has set up a frame looks like any function. It has no
-    // name of its own, nobody calls it or takes its address, and a condition decides to enter it.
+    // name of its own, nobody calls it or takes its address, and a condition decides to enter it;
+    // or it is the end of all paths that lead there: no function begins with ud2.
     Symbol symbol;
     if (symbol_at(module, function.start, symbol) && symbol.address == function.start) {
       return true;
     }
     const Entrances entrances(module, function.start, 1, function);
-    if (!entrances.branched_conditionally || entrances.address_taken ||
-        !parent_by(entrances, module, function, owner)) {
+    if ((!entrances.branched_conditionally && !begins_with_ud2(module, function)) ||
+        entrances.address_taken || !parent_by(entrances, module, function, owner)) {
       owner = function;
       return true;
     }

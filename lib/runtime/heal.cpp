@@ -33,7 +33,7 @@ namespace {
 using emulator::Outcome;
 using emulator::Stop;
 using emulator::Thread;
-using recover::ReturnValue;
+using recover::Return;
 
 constinit thread_local u64 fault_stamp = 0;
 
@@ -120,12 +120,15 @@ bool may_heal(const Thread& thread, const Region& region) {
   return may_spend(budget_key(region), thread.fault, realtime_ns());
 }
 
-void return_to_caller(Thread& thread, u64 value) {
+void return_to_caller(Thread& thread, const Return& value) {
   constexpr u64 direction_flag = 1 << 10;
   thread.guest = thread.checkpoint;
   thread.guest.rip = thread.return_address;
   thread.guest.gpr[rsp] = thread.entry_sp + sizeof(u64);
-  thread.guest.gpr[rax] = value;
+  thread.guest.gpr[rax] = value.in_rax.value;
+  if (value.has_second) {
+    thread.guest.gpr[rdx] = value.second;
+  }
   thread.guest.rflags &= ~direction_flag;
 }
 
@@ -152,7 +155,7 @@ void stamp_fault() {
   fault_stamp = monotonic_ns();
 }
 
-bool heal(Thread& thread, const Region& region, const Outcome& outcome) {
+bool heal(Thread& thread, const Region& region, const Outcome& outcome, VectorResult& vector) {
   if (outcome.stop == Stop::budget || outcome.stop == Stop::log_full) {
     note_time_out(thread);
   }
@@ -173,24 +176,26 @@ bool heal(Thread& thread, const Region& region, const Outcome& outcome) {
     note_event(record, region.entry, site);
     return false;
   }
-  const ReturnValue value =
-      choose_value(thread.checkpoint, thread.return_address, thread.fault.kind, region);
+  const Return value =
+      choose_return(thread.checkpoint, thread.return_address, thread.fault.kind, region);
   if (region.simulate) {
-    record.value = value.value;
-    record.reason = value.reason;
-    record.error_number = value.error_number;
+    record.value = value.in_rax.value;
+    record.reason = value.in_rax.reason;
+    record.error_number = value.in_rax.error_number;
     record.outcome = HealOutcome::simulated;
     write_down(record);
     return false;
   }
   const emulator::RollbackResult undone = thread.log.rollback();
-  return_to_caller(thread, value.value);
-  if (value.error_number != 0) {
-    errno = value.error_number;
+  leave_behind(thread.checkpoint, value);
+  return_to_caller(thread, value);
+  vector = {value.has_vector, value.vector};
+  if (value.in_rax.error_number != 0) {
+    errno = value.in_rax.error_number;
   }
-  record.value = value.value;
-  record.reason = value.reason;
-  record.error_number = value.error_number;
+  record.value = value.in_rax.value;
+  record.reason = value.in_rax.reason;
+  record.error_number = value.in_rax.error_number;
   record.bytes_rolled_back = undone.bytes;
   record.actions_undone = undone.actions;
   record.outcome = HealOutcome::healed;

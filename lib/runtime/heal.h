@@ -6,12 +6,19 @@
 
 namespace selfheal::runtime {
 
+// What xmm0 shall hold when the guest goes on.
+struct VectorResult {
+  bool set;
+  u64 low;
+};
+
 // Called on the engine's stack when an activation of `region` stopped at a fault. True: memory is
 // rolled back and thread.guest stands right behind the call of the region, with the error value in
 // rax. False: policy, breaker or kind say no; nothing was changed, and the guest has to be given
 // back to the processor where it stands. Either way it is journalled and counted, but for a fault
 // that is the application's own business.
-bool heal(emulator::Thread& thread, const Region& region, const emulator::Outcome& outcome);
+bool heal(emulator::Thread& thread, const Region& region, const emulator::Outcome& outcome,
+          VectorResult& vector);
 
 // The undo log is full: the activation goes on natively and cannot be rolled back. Journalled the
 // first time for each region. Keeps the guest's vector registers.

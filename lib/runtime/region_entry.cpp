@@ -52,9 +52,10 @@ void take_checkpoint(Thread& thread, const Region& region) {
 
 // A fault that is not healed goes back to the processor with the guest's vector registers as they
 // were, so what decides about it must not cost them.
-bool heal_or_keep(Thread& thread, const Region& region, const emulator::Outcome& outcome) {
+bool heal_or_keep(Thread& thread, const Region& region, const emulator::Outcome& outcome,
+                  VectorResult& result) {
   const emulator::VectorScope keep;
-  return heal(thread, region, outcome);
+  return heal(thread, region, outcome, result);
 }
 
 void note_overflow(Thread& thread, Region& region) {
@@ -66,6 +67,13 @@ void note_overflow(Thread& thread, Region& region) {
 void restore_float_control(const Thread& thread) {
   asm volatile("fnclex\n\temms\n\tfldcw %0" : : "m"(thread.checkpoint_x87_control));
   asm volatile("ldmxcsr %0" : : "m"(thread.checkpoint_mxcsr));
+}
+
+void go_on_healed(const Thread& thread, const VectorResult& result) {
+  restore_float_control(thread);
+  if (result.set) {
+    asm volatile("movq %0, %%xmm0" : : "r"(result.low));
+  }
 }
 
 // The processor takes over at the instruction where the engine stopped, which may be the very
@@ -97,8 +105,8 @@ void finish(Thread& thread, Region& region, const emulator::Outcome& outcome) {
   switch (outcome.stop) {
     case Stop::fault:
     case Stop::budget:
-      if (heal_or_keep(thread, region, outcome)) {
-        restore_float_control(thread);
+      if (VectorResult result = {}; heal_or_keep(thread, region, outcome, result)) {
+        go_on_healed(thread, result);
       } else if (outcome.stop == Stop::fault && must_stop(thread.fault.kind)) {
         thread.log.commit();
         thread.guest.rip = fail_stop_address();
@@ -107,8 +115,9 @@ void finish(Thread& thread, Region& region, const emulator::Outcome& outcome) {
       }
       break;
     case Stop::log_full:
-      if (looks_endless(outcome, region) && heal_or_keep(thread, region, outcome)) {
-        restore_float_control(thread);
+      if (VectorResult result = {};
+          looks_endless(outcome, region) && heal_or_keep(thread, region, outcome, result)) {
+        go_on_healed(thread, result);
         break;
       }
       note_overflow(thread, region);

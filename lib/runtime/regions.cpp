@@ -10,6 +10,7 @@
 #include "lib/runtime/named_regions.h"
 #include "lib/runtime/region_entry.h"
 #include "lib/runtime/region_policy.h"
+#include "lib/runtime/return_choice.h"
 #include "lib/runtime/runtime.h"
 #include "lib/runtime/stack_check.h"
 #include "lib/store/budget.h"
@@ -208,6 +209,15 @@ void describe(u32 index, const Target& target, const store::CatalogEntry* entry,
   __atomic_store_n(&region.entry, target.function.start, __ATOMIC_RELEASE);
 }
 
+// Where the fault seen last stands in the region itself: the instruction, or behind the call.
+u64 site_in(const image::Module& module, const store::CatalogEntry* entry) {
+  if (entry == nullptr || entry->blamed_frame >= entry->frame_count ||
+      entry->frame_count > max_frames) {
+    return 0;
+  }
+  return module.bias + entry->frames[entry->blamed_frame].offset;
+}
+
 // Patches one function; says why not. `wanted` marks the index as one that stays.
 const char* protect(const image::Module& module, const NamedPlace& place, u64 recorded_hash,
                     const store::CatalogEntry* entry, Threads threads, Wanted& wanted) {
@@ -239,6 +249,7 @@ const char* protect(const image::Module& module, const NamedPlace& place, u64 re
     return problem;
   }
   describe(static_cast<u32>(index), target, entry, decision);
+  learn_exits(static_cast<u64>(index), target.function, site_in(module, entry));
   wanted.add(static_cast<u32>(index));
   return nullptr;
 }

@@ -141,7 +141,7 @@ void sanitize(HealRecord& record) {
   sanitize_code(record.site, record.module_count);
   sanitize_code(record.region.entry, record.module_count);
   sanitize_code(record.return_address, record.module_count);
-  keep_known(record.reason, ValueReason::truth_value);
+  keep_known(record.reason, ValueReason::declared);
   keep_known(record.outcome, last_heal_outcome);
 }
 

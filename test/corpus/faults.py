@@ -132,7 +132,7 @@ programs = (
         ["INSERT m 10 note", "INSERT c 20 other", "INSERT x 30"],
         ["INSERT d 5 n", "INSERT d 5 n", "INSERT 7 1", "SCALE 2 1000", "SCALE 2 3", "MARK 1", "SELECT mc", "SELECT", "SUM l", "SUM",
          "WHAT"],
-        ("notes", "NOTES", "ERR code [1-9].*", "call-back, 0 goes on"),
+        ("notes", "NOTES", "ERR code -?[1-9].*", "call-back, 0 goes on"),
         ("scale", "SCALE 0 1000", "ERR code [1-9].*", "call-back, 0 goes on"),
         ("mark", "MARK 99999999999", "ERR code [1-9].*", "call-back, 0 goes on"),
         ("wanted", "SELECT !", "ERR code [1-9].*", "no failure: a filter"),

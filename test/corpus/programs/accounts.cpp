@@ -118,7 +118,7 @@ struct Rule {
 };
 // Bug: a word that nobody may say.
 struct WordRule final : Rule {
-  Verdict judge(const Account& account, const char* word) const override {
+  STEP Verdict judge(const Account& account, const char* word) const override {
     if (*word == '\0') {
       return Verdict::refused;
     }

@@ -58,7 +58,7 @@ STEP float steps(long from, long by) {
 }
 
 // Whether it was stored. Bug: an operation without a name.
-STEP bool store(long place, char operation, double value) {
+WHOLE_STEP bool store(long place, char operation, double value) {
   if (place < 0 || place > 3) {
     return false;
   }

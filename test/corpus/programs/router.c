@@ -149,7 +149,7 @@ struct filter {
 const char* default_kind;
 
 /* Bug: a path that ends in a dot. */
-static enum verdict judge_suffix(const char* path) {
+static STEP enum verdict judge_suffix(const char* path) {
   const char* dot = strrchr(path, '.');
   if (dot == NULL) {
     return ACCEPT;
@@ -217,6 +217,7 @@ static int respond(struct request* r, char* rest) {
 /* METHOD path header... . body query */
 static void handle(char* request, struct reply* reply) {
   struct request r = {.header_count = 0};
+  long headers = session.headers;
   r.method = parse_method(next_word(&request));
   if (r.method == METHOD_NONE) {
     answer(reply, "ERR method");
@@ -234,6 +235,7 @@ static void handle(char* request, struct reply* reply) {
       case PARSE_MORE:
         continue;
       case PARSE_BAD:
+        session.headers = headers;
         answer(reply, "ERR header");
         return;
       case PARSE_DONE:
@@ -242,7 +244,12 @@ static void handle(char* request, struct reply* reply) {
     break;
   }
   int status = respond(&r, request);
-  answer(reply, status >= 300 ? "ERR %d" : "OK %d", status);
+  if (status >= 300) {
+    session.headers = headers;
+    answer(reply, "ERR %d", status);
+  } else {
+    answer(reply, "OK %d", status);
+  }
 }
 
 static void state(struct reply* reply) {

@@ -179,7 +179,7 @@ static STEP struct unit* load_unit(const char* name, const char* alias) {
 }
 
 /* Bug: a kind that can be loaded, and not started. */
-static STEP int unit_start(struct unit* unit) {
+static WHOLE_STEP int unit_start(struct unit* unit) {
   ++jobs;
   unit->active = true;
   switch (unit->kind) {

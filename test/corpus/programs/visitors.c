@@ -203,8 +203,10 @@ static int dispatch(const char* name, char* arguments, long* result) {
 static void handle(char* request, struct reply* reply) {
   const char* verb = next_word(&request);
   long result = 0;
+  long before = visits;
   int rc = dispatch(verb, request, &result);
   if (rc != 0) {
+    visits = before;
     answer(reply, "ERR code %d", rc);
   } else {
     answer(reply, "OK %ld", result);

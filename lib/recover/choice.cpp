@@ -1,0 +1,222 @@
+// Every constant the function returns itself, and the value its caller's code asks for, are
+// candidates; each is sent through the caller on paper, and the one with the most points wins:
+//
+//   +8  an exit of the function's own that is reached only without passing the fault
+//   +3  one that is reached both ways
+//   -6  what is the only constant (or object) behind the fault: that is success
+//   -4  goes the same way in the caller as that one
+//   +3  negative, where others are not, but for a code that the caller compares with, other than
+//   -1;
+//       or errno is set on the way there
+//   +2  0, reached without passing the fault, where the function knows nothing but 0 and 1
+//   +2  its exit is in the cold part
+//   +1  an object, and all that is left in it is known
+//   +1  it is what the caller's code asks for (caller_use.h)
+//   +3  it goes the same way as that, where a branch told it: a sign, NULL, an int that is zero
+//   +2x the points of its course in the caller (course.h)
+#include "lib/recover/choice.h"
+
+#include "lib/recover/caller_use.h"
+#include "lib/recover/course.h"
+
+namespace selfheal::recover {
+namespace {
+
+constexpr u32 largest_object = 256;  // bytes
+
+struct Candidate {
+  const Exit* exit;  // nullptr: the caller's
+  u64 value;
+  Course course;
+  int points;
+};
+
+class Choice {
+ public:
+  Choice(const OwnExits& own, const HealedCall& site, FaultKind kind, const ImageView& image)
+      : own_(own), site_(site), image_(image) {
+    use_ =
+        infer_return_value(site.return_addresses, kind, image, own.count == 0 ? site.function : 0);
+    for (const u64 address : site.return_addresses) {
+      asking_ = find_caller_use(address, image).use;
+      if (asking_ != Use::returned) {
+        break;
+      }
+      handed_on_ = true;
+    }
+  }
+
+  Return run() {
+    Return result = {};
+    result.in_rax = use_;
+    result.by_outer_callers = handed_on_;
+    const Exit::Kind form = form_of_result();
+    result.is_object = form == Exit::first_argument;
+    if (result.is_object) {
+      result.in_rax = {0, ValueReason::own_object, 0};
+      result.cleared = own_.extent < largest_object ? own_.extent : largest_object;
+    }
+    collect(form);
+    const Candidate* best = nullptr;
+    for (unsigned i = 0; i < count_; ++i) {
+      rate(candidates_[i]);
+      best = best == nullptr || candidates_[i].points > best->points ? &candidates_[i] : best;
+    }
+    if (best == nullptr || best->exit == nullptr) {
+      return result;
+    }
+    if (form == Exit::constant) {
+      result.in_rax = {best->value, ValueReason::own_error, error_number_for(*best)};
+    } else if (form == Exit::other) {
+      result.is_void = use_.reason == ValueReason::unused;
+      result.in_rax.reason = ValueReason::own_error;
+    }
+    take(*best->exit, result);
+    return result;
+  }
+
+ private:
+  // Numbers, where there is one; else an object, where the first argument comes back in rax.
+  Exit::Kind form_of_result() const {
+    Exit::Kind form = Exit::other;
+    for (const Exit& exit : own_) {
+      if (exit.kind == Exit::constant) {
+        return Exit::constant;
+      }
+      if (exit.kind == Exit::first_argument) {
+        form = Exit::first_argument;
+      }
+    }
+    return form;
+  }
+
+  // Of an object, and where rax says nothing, only exits that avoid the fault and leave something.
+  static bool may_be_chosen(const Exit& exit) {
+    return exit.kind == Exit::constant ||
+           (exit.avoids_fault && (exit.has_vector || exit.store_count != 0));
+  }
+
+  void collect(Exit::Kind form) {
+    bool asked_for = false;
+    unsigned behind = 0;
+    for (const Exit& exit : own_) {
+      if (exit.kind != form || !may_be_chosen(exit)) {
+        continue;
+      }
+      candidates_[count_++] = {&exit, exit.value,
+                               course_of(exit, site_.arguments, site_.return_addresses, image_), 0};
+      asked_for = asked_for || exit.value == use_.value;
+      any_not_negative_ = any_not_negative_ || static_cast<i64>(exit.value) >= 0;
+      any_negative_ = any_negative_ || static_cast<i64>(exit.value) < 0;
+      knows_one_ = knows_one_ || exit.value == 1;
+      knows_more_ = knows_more_ || exit.value > 1;
+      if (exit.behind_fault) {
+        ++behind;
+        success_ = &candidates_[count_ - 1];
+      }
+    }
+    const bool always = form == Exit::constant && own_.count == 1;
+    if (behind != 1 || (form == Exit::constant && success_->exit->avoids_fault && !always)) {
+      success_ = nullptr;
+    }
+    if (form == Exit::constant) {
+      const Course course = course_of(use_.value, site_.return_addresses, image_);
+      asked_for_branches_ = course.branches;
+      if (!asked_for) {
+        candidates_[count_++] = {nullptr, use_.value, course, 0};
+      }
+    }
+  }
+
+  void rate(Candidate& candidate) const {
+    candidate.points = 2 * candidate.course.failure + by_itself(candidate) +
+                       beside_success(candidate) + as_asked_for(candidate);
+  }
+
+  int by_itself(const Candidate& candidate) const {
+    const Exit* const exit = candidate.exit;
+    if (exit == nullptr) {
+      return 0;
+    }
+    int points = exit->avoids_fault ? (exit->behind_fault ? 3 : 8) : 0;
+    points += exit->cold ? 2 : 0;
+    if (exit->kind != Exit::constant) {
+      return points + (exit->whole ? 1 : 0);
+    }
+    const auto value = static_cast<i64>(candidate.value);
+    const bool special =
+        use_.reason == ValueReason::caller_compares && value != -1 && candidate.value == use_.value;
+    points += (value < 0 && any_not_negative_ && !special) || exit->error_number != 0 ? 3 : 0;
+    return points + (value == 0 && exit->avoids_fault && knows_one_ && !knows_more_ ? 2 : 0);
+  }
+
+  int beside_success(const Candidate& candidate) const {
+    if (success_ == nullptr) {
+      return 0;
+    }
+    if (success_ == &candidate) {
+      return -6;
+    }
+    return candidate.course.decided && candidate.course.branches == success_->course.branches ? -4
+                                                                                              : 0;
+  }
+
+  int as_asked_for(const Candidate& candidate) const {
+    const bool number = candidate.exit == nullptr || candidate.exit->kind == Exit::constant;
+    const bool pointer = use_.reason == ValueReason::caller_tests_null;
+    // A word compared with 1 is a truth value, unless what it is when all goes well is known.
+    const bool truth = use_.reason == ValueReason::caller_compares && use_.value == 0;
+    if (!number || use_.reason == ValueReason::fallback || (pointer && any_negative_) ||
+        (truth && success_ != nullptr)) {
+      return 0;
+    }
+    const bool sided = asking_ == Use::null || asking_ == Use::sign ||
+                       asking_ == Use::zero_is_error || asking_ == Use::zero_is_fine;
+    return (candidate.value == use_.value ? 1 : 0) +
+           (sided && candidate.course.decided && candidate.course.branches == asked_for_branches_
+                ? 3
+                : 0);
+  }
+
+  static void take(const Exit& exit, Return& result) {
+    result.has_second = exit.has_second;
+    result.second = exit.second;
+    result.has_vector = exit.has_vector;
+    result.vector = exit.vector;
+    result.store_count = exit.store_count;
+    for (unsigned i = 0; i < exit.store_count; ++i) {
+      result.stores[i] = exit.stores[i];
+    }
+  }
+
+  i32 error_number_for(const Candidate& best) const {
+    if (best.exit->error_number != 0) {
+      return best.exit->error_number;
+    }
+    return best.value == use_.value ? use_.error_number : 0;
+  }
+
+  const OwnExits& own_;
+  const HealedCall& site_;
+  const ImageView& image_;
+  ReturnValue use_;
+  Use asking_ = Use::unknown;  // what the first caller that does not hand it on does with it
+  bool handed_on_ = false;
+  Candidate candidates_[max_exits + 1];
+  unsigned count_ = 0;
+  const Candidate* success_ = nullptr;  // what the function returns when all goes well
+  bool any_not_negative_ = false;
+  bool any_negative_ = false;
+  bool knows_one_ = false;
+  bool knows_more_ = false;     // than 0 and 1
+  u64 asked_for_branches_ = 0;  // the way of the value that the caller's code asks for
+};
+
+}  // namespace
+
+Return choose_return(const OwnExits& own, const HealedCall& site, FaultKind kind,
+                     const ImageView& image) {
+  return Choice(own, site, kind, image).run();
+}
+
+}  // namespace selfheal::recover

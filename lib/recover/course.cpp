@@ -1,0 +1,215 @@
+// Points, once a branch was decided by the value:
+//
+//   +4  the way leads into the cold part
+//   and, when it ends within 24 instructions without another decision that depends on other things:
+//   +4  it returns a negative constant
+//   +3  it returns another constant but 0 and 1
+//   +1  it returns what cannot be told; nothing for 0 and 1, which may be anything
+//   +1  if it returns an error constant and calls nothing before
+//   +3  it does not return: abort and its like
+//
+// When what it returns depends on the value (`return rc;`), its caller is asked what that is good
+// for, and answers; one point remains for having been returned at once.
+#include "lib/recover/course.h"
+
+#include "lib/recover/code_walk.h"
+#include "lib/recover/on_paper.h"
+#include "lib/recover/side.h"
+
+namespace selfheal::recover {
+namespace {
+
+constexpr unsigned before_decision = 48;  // instructions
+constexpr unsigned behind_decision = 24;
+constexpr unsigned most_levels = 4;
+
+class Follower {
+ public:
+  Follower(u64 value, u64 return_address, const ImageView& image)
+      : image_(image), walk_(image, before_decision), start_(return_address) {
+    paper_.behind_call(value);
+  }
+
+  void run() {
+    u64 at = start_;
+    while (walk_.fetch(at)) {
+      if (course.decided && ++since_ > behind_decision) {
+        return;
+      }
+      switch (walk_.category()) {
+        case ZYDIS_CATEGORY_RET:
+          return finish();
+        case ZYDIS_CATEGORY_COND_BR:
+          if (!branch(at)) {
+            return;
+          }
+          continue;
+        case ZYDIS_CATEGORY_UNCOND_BR:
+          if (!jump(at)) {
+            return;
+          }
+          continue;
+        case ZYDIS_CATEGORY_CALL:
+          paper_.call();
+          called_ = true;
+          break;
+        default:
+          if (walk_.is(ZYDIS_MNEMONIC_UD2)) {
+            course.aborts = true;
+            return;
+          }
+          decide_move();
+          paper_.execute(walk_, image_);
+          break;
+      }
+      course.kept = course.kept || paper_.gives_away;
+      at = walk_.next();
+    }
+  }
+
+  // What the exit leaves in objects of the caller's frame.
+  void leave_behind(const Exit& exit, const FrameArguments& arguments) {
+    if (exit.kind != Exit::constant) {
+      paper_.behind_call();
+    }
+    for (unsigned i = 0; i < exit.store_count; ++i) {
+      const ExitStore& store = exit.stores[i];
+      if (store.based == 0 && arguments.known[store.argument]) {
+        paper_.leave(arguments.offset[store.argument] + store.offset, store.size, store.value);
+      }
+    }
+  }
+
+  Course course = {};
+  bool returned = false;  // to its caller, with `result`
+  Known result;
+
+ private:
+  void note(u64 place, bool taken) {
+    course.branches = (course.branches ^ (place * 2 + (taken ? 1 : 0))) * 1099511628211U + 1;
+    course.decided = true;
+    since_ = 0;
+    called_ = false;
+  }
+
+  void decide_move() {
+    const auto category = walk_.category();
+    if ((category == ZYDIS_CATEGORY_SETCC || category == ZYDIS_CATEGORY_CMOV) &&
+        paper_.flags_are_tainted()) {
+      if (const Truth truth = paper_.condition(walk_); truth != Truth::unknown) {
+        const bool had_called = called_;
+        note(walk_.next(), truth == Truth::yes);
+        called_ = had_called;
+      }
+    }
+  }
+
+  // False where nothing more can be told.
+  bool branch(u64& at) {
+    const Truth truth = paper_.condition(walk_);
+    if (truth == Truth::unknown) {
+      at = walk_.next();
+      return !course.decided;
+    }
+    const u64 to = truth == Truth::yes ? walk_.target() : walk_.next();
+    if (paper_.flags_are_tainted()) {
+      note(walk_.next(), truth == Truth::yes);
+    }
+    return go(at, to);
+  }
+
+  bool jump(u64& at) {
+    u64 to = walk_.target();
+    if (to == 0) {
+      const Known target = paper_.value_of(walk_.operands[0], walk_, image_);
+      if (!target.is_constant() || !target.tainted) {
+        return false;
+      }
+      to = static_cast<u64>(target.number);
+      note(to, true);
+    }
+    if (is_tail_call(image_, start_, to)) {
+      finish_by_tail_call();
+      return false;
+    }
+    return go(at, to);
+  }
+
+  bool go(u64& at, u64 to) {
+    course.cold = course.cold || (course.decided && !same_part(to));
+    at = to;
+    return true;
+  }
+
+  bool same_part(u64 to) const {
+    image::Module module;
+    image::Function part;
+    return image_.find_module(image_.context, start_, module) &&
+           image_.find_part(image_.context, module, start_, part) && (part.cold || part.holds(to));
+  }
+
+  void finish() {
+    returned = true;
+    result = paper_.reg(rax);
+    if (!course.decided) {
+      return;
+    }
+    course.ends = true;
+    const bool error = result.is_constant() && result.number != 0 && result.number != 1;
+    course.failure += error && !called_ ? 1 : 0;
+    course.failure += !result.is_constant() ? 1 : result.number < 0 ? 4 : error ? 3 : 0;
+  }
+
+  // The caller's own caller gets what the called function returns.
+  void finish_by_tail_call() {
+    course.ends = course.decided;
+    course.failure += course.decided ? 1 : 0;
+  }
+
+  const ImageView& image_;
+  CodeWalk walk_;
+  u64 start_;
+  Paper paper_;
+  bool called_ = false;
+  unsigned since_ = 0;
+};
+
+}  // namespace
+
+Course course_of(const Exit& exit, const FrameArguments& arguments,
+                 std::span<const u64> return_addresses, const ImageView& image) {
+  Course course = {};
+  u64 value = exit.value;
+  for (unsigned level = 0; level < return_addresses.size() && level < most_levels; ++level) {
+    Follower follower(value, return_addresses[level], image);
+    if (level == 0) {
+      follower.leave_behind(exit, arguments);
+    }
+    follower.run();
+    const Course here = follower.course;
+    const u64 branches = course.branches * 31 + here.branches;
+    const bool decided = course.decided || here.decided;
+    const int points = here.failure + (here.cold ? 4 : 0) + (here.aborts ? 3 : 0);
+    if (level == 0 || here.decided) {
+      const int before = course.decided ? 1 : 0;
+      course = here;
+      course.failure = points + before;
+    }
+    course.branches = branches;
+    course.decided = decided;
+    if (!follower.returned || !follower.result.is_constant() || !follower.result.tainted) {
+      break;
+    }
+    value = static_cast<u64>(follower.result.number);
+  }
+  return course;
+}
+
+Course course_of(u64 value, std::span<const u64> return_addresses, const ImageView& image) {
+  Exit exit = {};
+  exit.kind = Exit::constant;
+  exit.value = value;
+  return course_of(exit, {}, return_addresses, image);
+}
+
+}  // namespace selfheal::recover

@@ -1,0 +1,72 @@
+// How a function ends: what it returns, and what it leaves behind pointers it was given, on each of
+// its paths. A function that refuses mostly does so before it begins to work, so the exits that are
+// reached without passing the faulting instruction are how it says no.
+//
+//   int parse(const char* text, struct header* out) {
+//     if (text == NULL) return -1;         exit -1, avoids the fault
+//     out->next = NULL;
+//     if (*text != '<') return -2;         exit -2, avoids it; *(out + 8) = 0
+//     ...                                  the fault
+//     return 0;                            exit 0, behind the fault
+//   }
+#pragma once
+
+#include "lib/recover/image_view.h"
+
+namespace selfheal::recover {
+
+inline constexpr unsigned max_exits = 14;
+inline constexpr unsigned max_exit_stores = 8;
+
+// A word left behind a pointer argument.
+struct ExitStore {
+  u8 argument;
+  u8 size;   // bytes: 1, 2, 4, 8
+  u8 based;  // 1: the value is argument `base` + value, as a string's pointer into itself
+  u8 base;
+  i32 offset;
+  u64 value;
+};
+
+struct Exit {
+  enum Kind : u8 {
+    constant,        // `value` in rax
+    first_argument,  // rax is the first argument: mostly a hidden pointer to the result
+    other            // something
+  };
+  u64 value;
+  u64 second;        // rdx, if `has_second`
+  u64 vector;        // xmm0, if `has_vector`
+  i32 error_number;  // errno, where it is set to a constant; 0
+  u16 length;        // instructions from the entry, of the shortest such path seen
+  u16 calls;
+  Kind kind;
+  bool has_second;
+  bool has_vector;
+  bool avoids_fault;  // reached without passing the fault
+  bool behind_fault;  // reached passing it
+  bool cold;
+  bool whole;  // `stores` are all there are, each of a known value
+  u8 store_count;
+  ExitStore stores[max_exit_stores];
+};
+
+struct OwnExits {
+  Exit exits[max_exits];
+  u8 count;
+  bool analysed;
+  bool returns;    // some path returns or goes on in another function: else it is like abort()
+  bool exhausted;  // the budget was: there may be more exits
+  u32 extent;      // bytes from the first argument on that are written on some path
+
+  const Exit* begin() const { return exits; }
+  const Exit* end() const { return exits + count; }
+};
+
+// Walks the function's paths on paper. `site` is the faulting instruction in it, or the return
+// address of the call that faulted; 0: unknown. Not for a signal handler: a large static work
+// space, one thread at a time. Bounded: at most 6000 instructions.
+void find_own_exits(const image::Function& function, u64 site, const ImageView& image,
+                    OwnExits& out);
+
+}  // namespace selfheal::recover
