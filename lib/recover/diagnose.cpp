@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "lib/recover/abort_story.h"
-#include "lib/recover/never_returns.h"
 
 namespace selfheal::recover {
 namespace {
@@ -233,12 +232,6 @@ class Diagnosis {
     }
   }
 
-  // die(), or a part of a function that the compiler made a function of its own, with nothing in it
-  // but ud2: what it stands for has failed, and that is its caller.
-  bool fails_for_others(unsigned i, const image::Function& function) const {
-    return i + 1 < frames_.size() && never_returns(image_, function);
-  }
-
   // A module without an identity could never be recognised again, so it is passed over as well.
   bool blame_frame(unsigned i) {
     const u64 address = frames_[i].lookup_address();
@@ -248,7 +241,7 @@ class Diagnosis {
     if (!image_.find_module(image_.context, address, module) || !module.executable(address) ||
         module.id.kind == ModuleIdKind::none || image_.is_system(image_.context, module) ||
         !image_.find_owner(image_.context, module, address, function, in_cold_part) ||
-        function.signal_frame || fails_for_others(i, function)) {
+        function.signal_frame) {
       return false;
     }
     const CodeRef entry = reference(module, function.start);
