@@ -18,7 +18,7 @@ enum class Use : u8 {
   zero_is_fine,   // an int for being zero; the other side looks like failure, or none does: with
                  // `constant` 1 it certainly does (it is cold code, or returns a negative constant)
   boolean,      // one byte, or some bits
-  truth_value,  // left open by the caller: the function answers 1 or 0 (return_value.cpp)
+  truth_value,  // left open by the caller: the function answers 1 or 0 (choice.cpp)
   trusted,      // used unchecked: as a pointer, as a number, as an argument of another call
 };
 

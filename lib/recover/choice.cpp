@@ -1,9 +1,12 @@
 // Every constant the function returns itself, and the value its caller's code asks for, are
 // candidates; each is sent through the caller on paper, and the one with the most points wins:
 //
-//   +8  an exit of the function's own that is reached only without passing the fault
+//   +8  an exit of the function's own that is reached only without passing the fault; 3 where none
+//       is known to lie behind it: a path into abort() is one that all others avoid
 //   +3  one that is reached both ways
 //   -6  what is the only constant (or object) behind the fault: that is success
+//   not chosen: the only thing the function returns at all, where that is not negative
+//   -6  0 beside other numbers than 1, where that did not tell what success is, nor does the caller
 //   -4  goes the same way in the caller as that one
 //   +3  negative, where others are not, but for a code that the caller compares with, other than
 //   -1;
@@ -13,6 +16,7 @@
 //   +1  an object, and all that is left in it is known
 //   +1  it is what the caller's code asks for (caller_use.h)
 //   +3  it goes the same way as that, where a branch told it: a sign, NULL, an int that is zero
+//   -6  it goes another way, where the sign is asked for: a count
 //   +2x the points of its course in the caller (course.h)
 #include "lib/recover/choice.h"
 
@@ -23,6 +27,7 @@ namespace selfheal::recover {
 namespace {
 
 constexpr u32 largest_object = 256;  // bytes
+constexpr int never = -1000;
 
 struct Candidate {
   const Exit* exit;  // nullptr: the caller's
@@ -31,25 +36,39 @@ struct Candidate {
   int points;
 };
 
+// What the caller does leaves it open, or would have an answer taken for granted that the function
+// never gives; somebody who guesses then may well let a wrong password pass.
+//
+//   if (check(password) && ready)      check answers 1 or 0: 0, not -1, which would be a yes
+//   if (handler(r) == NGX_DECLINED)    handler returns 0 and 500, and is no such one: -1
+CallerUse in_view_of(const CallerUse& use, const OwnExits& own) {
+  if ((use.use == Use::returned || (use.use == Use::zero_is_fine && use.constant == 0)) &&
+      own.is_truth_value()) {
+    return {Use::truth_value, 0};
+  }
+  return use.use == Use::compared && use.constant < -1 && own.speaks_against(use.constant)
+             ? CallerUse{Use::returned, 0}
+             : use;
+}
+
 class Choice {
  public:
   Choice(const OwnExits& own, const HealedCall& site, FaultKind kind, const ImageView& image)
       : own_(own), site_(site), image_(image) {
-    use_ =
-        infer_return_value(site.return_addresses, kind, image, own.count == 0 ? site.function : 0);
-    for (const u64 address : site.return_addresses) {
-      asking_ = find_caller_use(address, image).use;
-      if (asking_ != Use::returned) {
-        break;
-      }
-      handed_on_ = true;
-    }
+    const CallerUse asked = in_view_of(use_by_callers(site.return_addresses, image), own);
+    asking_ = asked.use;
+    use_ = value_of(asked, kind);
+    handed_on_ = !site.return_addresses.empty() &&
+                 find_caller_use(site.return_addresses[0], image).use == Use::returned;
   }
 
   Return run() {
     Return result = {};
     result.in_rax = use_;
     result.by_outer_callers = handed_on_;
+    if (asking_ == Use::truth_value) {
+      return result;
+    }
     const Exit::Kind form = form_of_result();
     result.is_object = form == Exit::first_argument;
     if (result.is_object) {
@@ -100,6 +119,7 @@ class Choice {
     bool asked_for = false;
     unsigned behind = 0;
     for (const Exit& exit : own_) {
+      any_behind_ = any_behind_ || exit.behind_fault;
       if (exit.kind != form || !may_be_chosen(exit)) {
         continue;
       }
@@ -115,8 +135,11 @@ class Choice {
         success_ = &candidates_[count_ - 1];
       }
     }
-    const bool always = form == Exit::constant && own_.count == 1;
-    if (behind != 1 || (form == Exit::constant && success_->exit->avoids_fault && !always)) {
+    always_ =
+        form == Exit::constant && own_.count == 1 && static_cast<i64>(own_.exits[0].value) >= 0;
+    if (always_) {
+      success_ = &candidates_[0];
+    } else if (behind != 1 || (form == Exit::constant && success_->exit->avoids_fault)) {
       success_ = nullptr;
     }
     if (form == Exit::constant) {
@@ -138,7 +161,7 @@ class Choice {
     if (exit == nullptr) {
       return 0;
     }
-    int points = exit->avoids_fault ? (exit->behind_fault ? 3 : 8) : 0;
+    int points = exit->avoids_fault ? (exit->behind_fault || !any_behind_ ? 3 : 8) : 0;
     points += exit->cold ? 2 : 0;
     if (exit->kind != Exit::constant) {
       return points + (exit->whole ? 1 : 0);
@@ -152,13 +175,21 @@ class Choice {
 
   int beside_success(const Candidate& candidate) const {
     if (success_ == nullptr) {
-      return 0;
+      return fine_by_custom(candidate) ? -6 : 0;
     }
     if (success_ == &candidate) {
-      return -6;
+      return always_ ? never : -6;
     }
     return candidate.course.decided && candidate.course.branches == success_->course.branches ? -4
                                                                                               : 0;
+  }
+
+  bool fine_by_custom(const Candidate& candidate) const {
+    const bool zero_is_no = asking_ == Use::null || asking_ == Use::zero_is_error ||
+                            asking_ == Use::boolean ||
+                            (use_.reason == ValueReason::caller_compares && use_.value == 0);
+    return candidate.exit != nullptr && candidate.exit->kind == Exit::constant &&
+           candidate.value == 0 && (knows_more_ || any_negative_) && !zero_is_no;
   }
 
   int as_asked_for(const Candidate& candidate) const {
@@ -172,10 +203,13 @@ class Choice {
     }
     const bool sided = asking_ == Use::null || asking_ == Use::sign ||
                        asking_ == Use::zero_is_error || asking_ == Use::zero_is_fine;
-    return (candidate.value == use_.value ? 1 : 0) +
-           (sided && candidate.course.decided && candidate.course.branches == asked_for_branches_
-                ? 3
-                : 0);
+    const int exactly = candidate.value == use_.value ? 1 : 0;
+    if (!sided || !candidate.course.decided) {
+      return exactly;
+    }
+    return candidate.course.branches == asked_for_branches_ ? 3 + exactly
+           : asking_ == Use::sign                           ? -6
+                                                            : 0;
   }
 
   static void take(const Exit& exit, Return& result) {
@@ -207,6 +241,8 @@ class Choice {
   const Candidate* success_ = nullptr;  // what the function returns when all goes well
   bool any_not_negative_ = false;
   bool any_negative_ = false;
+  bool always_ = false;      // it returns nothing else
+  bool any_behind_ = false;  // an exit lies behind the fault
   bool knows_one_ = false;
   bool knows_more_ = false;     // than 0 and 1
   u64 asked_for_branches_ = 0;  // the way of the value that the caller's code asks for

@@ -28,7 +28,6 @@ struct Return {
 struct HealedCall {
   std::span<const u64> return_addresses;
   FrameArguments arguments;
-  u64 function = 0;  // entry
 };
 
 // Signal-safe; a few hundred instructions decoded at most.

@@ -341,14 +341,21 @@ void Paper::assume(const CodeWalk& walk, bool holds) {
   }
 }
 
-bool Paper::decidable(const CodeWalk& walk) {
-  return same_registers(walk);
+bool Paper::decidable(const CodeWalk& walk, const ImageView& image) const {
+  const auto* const o = walk.operands;
+  if (walk.is(ZYDIS_MNEMONIC_SBB)) {
+    return same_registers(walk);
+  }
+  return walk.is(ZYDIS_MNEMONIC_SAR) && o[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+         o[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE && o[1].imm.value.u + 1 == o[0].size &&
+         !value_of(o[0], walk, image).is_constant();
 }
 
 void Paper::decide(const CodeWalk& walk, bool holds, const ImageView& image) {
   const auto* const o = walk.operands;
-  if (walk.is(ZYDIS_MNEMONIC_SBB)) {
+  if (walk.is(ZYDIS_MNEMONIC_SBB) || walk.is(ZYDIS_MNEMONIC_SAR)) {
     write(o[0], walk, constant_of(holds ? -1 : 0));
+    flags_ = Flags::none;
   } else if (walk.category() == ZYDIS_CATEGORY_SETCC) {
     write(o[0], walk, constant_of(holds ? 1 : 0));
   } else if (holds) {

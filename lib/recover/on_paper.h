@@ -64,9 +64,9 @@ class Paper {
   // The condition was found to be so: what was compared for equality is equal then.
   void assume(const CodeWalk& walk, bool holds);
   bool flags_are_tainted() const { return left_.tainted || right_.tainted; }
-  // sbb of a register from itself: 0 or -1, by the carry.
-  static bool decidable(const CodeWalk& walk);
-  // A set or move (or such an sbb) whose condition was not known, decided by the walker.
+  // sbb of a register from itself: 0 or -1, by the carry; sar by all bits: by the sign.
+  bool decidable(const CodeWalk& walk, const ImageView& image) const;
+  // A set or move (or such an sbb or sar) whose condition was not known, decided by the walker.
   void decide(const CodeWalk& walk, bool holds, const ImageView& image);
 
   // Constants in registers that are not what they were there.

@@ -9,6 +9,7 @@
 #include "lib/recover/code_walk.h"
 #include "lib/recover/on_paper.h"
 #include "lib/recover/side.h"
+#include "lib/recover/straight_exits.h"
 
 namespace selfheal::recover {
 namespace {
@@ -114,7 +115,7 @@ class Explorer {
           path.paper.execute(walk_, image_);
           break;
         default:
-          if (walk_.is(ZYDIS_MNEMONIC_SBB) && Paper::decidable(walk_)) {
+          if (path.paper.decidable(walk_, image_)) {
             return either(path);
           }
           if (walk_.is(ZYDIS_MNEMONIC_UD2) || walk_.is(ZYDIS_MNEMONIC_HLT)) {
@@ -256,7 +257,7 @@ class Explorer {
     exit.error_number = path.paper.error_number;
     exit.length = path.length;
     exit.calls = path.calls;
-    exit.avoids_fault = !path.passed_fault;
+    exit.avoids_fault = site_ != 0 && !path.passed_fault;
     exit.behind_fault = path.passed_fault;
     exit.cold = path.cold;
     keep_stores(path.paper, exit);
@@ -334,10 +335,53 @@ class Explorer {
 
 }  // namespace
 
-void find_own_exits(const image::Function& function, u64 site, const ImageView& image,
+bool OwnExits::is_truth_value() const {
+  bool one = false;
+  for (const Exit& exit : *this) {
+    if (exit.kind == Exit::constant && exit.value > 1) {
+      return false;
+    }
+    one = one || (exit.kind == Exit::constant && exit.value == 1);
+  }
+  return one;
+}
+
+bool OwnExits::speaks_against(i64 value) const {
+  bool known = false;
+  for (const Exit& exit : *this) {
+    if (exit.kind == Exit::constant && static_cast<i64>(exit.value) == value) {
+      return false;
+    }
+    known = known || (exit.kind == Exit::constant && exit.value != 0);
+  }
+  return known;
+}
+
+void OwnExits::add_constant(i64 value) {
+  for (const Exit& exit : *this) {
+    if (exit.kind == Exit::constant && static_cast<i64>(exit.value) == value) {
+      return;
+    }
+  }
+  if (count < max_exits) {
+    Exit& exit = exits[count++];
+    exit = {};
+    exit.kind = Exit::constant;
+    exit.value = static_cast<u64>(value);
+  }
+}
+
+bool find_own_exits(const image::Function& function, u64 site, const ImageView& image,
                     OwnExits& out) {
+  static constinit bool taken = false;
   out = {};
+  if (__atomic_exchange_n(&taken, true, __ATOMIC_ACQUIRE)) {
+    return false;
+  }
   Explorer(function, site, image, out).run();
+  __atomic_store_n(&taken, false, __ATOMIC_RELEASE);
+  add_straight_exits(function, image, out);
+  return true;
 }
 
 }  // namespace selfheal::recover

@@ -61,12 +61,20 @@ struct OwnExits {
 
   const Exit* begin() const { return exits; }
   const Exit* end() const { return exits + count; }
+
+  // Numbers: 1, and nothing but 1 and 0. 0 is often a variable that was tested, and not to be seen.
+  bool is_truth_value() const;
+  // Something is known, but `value` is not among it.
+  bool speaks_against(i64 value) const;
+  // An exit of which nothing else is known.
+  void add_constant(i64 value);
 };
 
 // Walks the function's paths on paper. `site` is the faulting instruction in it, or the return
-// address of the call that faulted; 0: unknown. Not for a signal handler: a large static work
-// space, one thread at a time. Bounded: at most 6000 instructions.
-void find_own_exits(const image::Function& function, u64 site, const ImageView& image,
+// address of the call that faulted; 0: unknown, and no exit is said to avoid it or to lie behind
+// it. False, and nothing known, while another thread is at it: the work space is large and static.
+// Signal-safe otherwise. Bounded: at most 6000 instructions.
+bool find_own_exits(const image::Function& function, u64 site, const ImageView& image,
                     OwnExits& out);
 
 }  // namespace selfheal::recover

@@ -4,9 +4,6 @@
 
 #include <cerrno>
 
-#include "lib/recover/caller_use.h"
-#include "lib/recover/returned_constants.h"
-
 namespace selfheal::recover {
 namespace {
 
@@ -62,24 +59,7 @@ ReturnValue compared(i64 constant, i32 error_number) {
           constant == 1 ? 0 : error_number};
 }
 
-// What the caller does leaves it open, or would have an answer taken for granted that the function
-// never gives; somebody who guesses then may well let a wrong password pass.
-//
-//   if (check(password) && ready)      check answers 1 or 0: 0, not -1, which would be a yes
-//   if (handler(r) == NGX_DECLINED)    handler returns 0 and 500, and is no such one: -1
-CallerUse in_view_of(const CallerUse& use, u64 function, const ImageView& image) {
-  const bool undecided =
-      use.use == Use::returned || (use.use == Use::zero_is_fine && use.constant == 0);
-  const bool special = use.use == Use::compared && use.constant < -1;
-  if (!undecided && !special) {
-    return use;
-  }
-  const ReturnedConstants own = find_returned_constants(function, image);
-  if (undecided && own.is_truth_value()) {
-    return {Use::truth_value, 0};
-  }
-  return special && own.speaks_against(use.constant) ? CallerUse{Use::returned, 0} : use;
-}
+}  // namespace
 
 ReturnValue value_of(const CallerUse& use, FaultKind kind) {
   const i32 error_number = errno_for(kind);
@@ -112,10 +92,7 @@ ReturnValue value_of(const CallerUse& use, FaultKind kind) {
   return {0, ValueReason::fallback, 0};
 }
 
-}  // namespace
-
-ReturnValue infer_return_value(std::span<const u64> return_addresses, FaultKind kind,
-                               const ImageView& image, u64 function) {
+CallerUse use_by_callers(std::span<const u64> return_addresses, const ImageView& image) {
   CallerUse use{Use::unknown, 0};
   for (const u64 address : return_addresses) {
     use = find_caller_use(address, image);
@@ -123,7 +100,12 @@ ReturnValue infer_return_value(std::span<const u64> return_addresses, FaultKind 
       break;
     }
   }
-  return value_of(in_view_of(use, function, image), kind);
+  return use;
+}
+
+ReturnValue infer_return_value(std::span<const u64> return_addresses, FaultKind kind,
+                               const ImageView& image) {
+  return value_of(use_by_callers(return_addresses, image), kind);
 }
 
 }  // namespace selfheal::recover

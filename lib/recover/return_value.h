@@ -5,7 +5,7 @@
 
 #include "lib/base/fault.h"
 #include "lib/base/record.h"
-#include "lib/recover/image_view.h"
+#include "lib/recover/caller_use.h"
 
 namespace selfheal::recover {
 
@@ -15,11 +15,16 @@ struct ReturnValue {
   i32 error_number;  // what errno should say; 0: leave errno alone
 };
 
-// Decides from what the caller at return_addresses[0] does with rax. When it only hands rax on to
-// its own caller, the next return address is looked at, and so on; further addresses may be
-// missing. Where callers leave it open, the constants decide that `function` itself returns (its
-// entry; 0: not known). Signal-safe, no allocation, a bounded number of instructions decoded.
+// What the caller at return_addresses[0] does with rax. When it only hands rax on to its own
+// caller, the next return address is looked at, and so on; further addresses may be missing.
+// Signal-safe, no allocation, a bounded number of instructions decoded.
+CallerUse use_by_callers(std::span<const u64> return_addresses, const ImageView& image);
+
+// The value that such a caller takes for failure.
+ReturnValue value_of(const CallerUse& use, FaultKind kind);
+
+// Both.
 ReturnValue infer_return_value(std::span<const u64> return_addresses, FaultKind kind,
-                               const ImageView& image, u64 function = 0);
+                               const ImageView& image);
 
 }  // namespace selfheal::recover

@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "lib/recover/return_value.h"
+#include "lib/recover/choice.h"
 #include "lib/runtime/heal_record.h"
 #include "lib/runtime/live.h"
 #include "lib/runtime/runtime.h"
@@ -33,7 +33,10 @@ void continue_at(const Frame& caller, u64 value, ucontext_t& context) {
   registers[REG_EFL] &= ~direction_flag;
 }
 
-ReturnValue infer(std::span<const Frame> callers, FaultKind kind, u64 function) {
+// False while another thread decides, too. What the call was given is not known any more: objects
+// and out-parameters stay as they are.
+bool decide(std::span<const Frame> callers, const FaultRecord& record, const Frame& blamed,
+            ReturnValue& value) {
   std::array<u64, 6> addresses{};
   unsigned count = 0;
   for (const Frame& caller : callers) {
@@ -42,8 +45,17 @@ ReturnValue infer(std::span<const Frame> callers, FaultKind kind, u64 function) 
     }
     addresses[count++] = caller.registers.rip;
   }
-  return recover::infer_return_value(std::span(addresses).first(count), kind, recover::live_image(),
-                                     function);
+  const u64 bias = blamed.registers.rip - record.frames[record.blamed_frame].offset;
+  image::Function function{};
+  function.start = bias + record.region.entry.offset;
+  function.size = record.region.size;
+  recover::OwnExits own;
+  if (!recover::find_own_exits(function, blamed.registers.rip, recover::live_image(), own)) {
+    return false;
+  }
+  const recover::HealedCall site{std::span(addresses).first(count), {}};
+  value = recover::choose_return(own, site, record.fault.kind, recover::live_image()).in_rax;
+  return true;
 }
 
 }  // namespace
@@ -57,10 +69,10 @@ bool recover_eagerly(const FaultRecord& record, std::span<const Frame> frames,
     return false;
   }
   const u64 begin = monotonic_ns();
-  const CodeRef& site = record.frames[record.blamed_frame];
-  const u64 entry =
-      frames[record.blamed_frame].registers.rip - site.offset + record.region.entry.offset;
-  const ReturnValue value = infer(frames.subspan(caller), record.fault.kind, entry);
+  ReturnValue value{};
+  if (!decide(frames.subspan(caller), record, frames[record.blamed_frame], value)) {
+    return false;
+  }
   HealRecord heal{};
   heal.time_ns = realtime_ns();
   heal.pid = record.pid;

@@ -94,8 +94,7 @@ void infer(void* argument) {
   for (unsigned i = 2; i < count; ++i) {
     callers[known++] = frames[i].registers.rip;
   }
-  const recover::HealedCall site{std::span(callers).first(known), frame_arguments(registers),
-                                 registers.rip};
+  const recover::HealedCall site{std::span(callers).first(known), frame_arguments(registers)};
   inference.value =
       recover::choose_return(*inference.own, site, inference.kind, recover::live_image());
 }

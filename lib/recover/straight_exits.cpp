@@ -1,4 +1,5 @@
-// From each instruction of the function that puts a constant into a register, a straight walk:
+// What walking all paths leaves out when its budget is spent. From each instruction of the function
+// that puts a constant into a register, a straight walk:
 //
 //        mov  ebx, 1           <- holders: rbx
 //        lea  rdi, [rip + text]
@@ -9,7 +10,7 @@
 //
 // Unconditional jumps are followed and conditional ones are not; a walk ends where nothing holds
 // the constant any more. `setcc` makes both 0 and 1.
-#include "lib/recover/returned_constants.h"
+#include "lib/recover/straight_exits.h"
 
 #include "lib/recover/code_walk.h"
 #include "lib/recover/holders.h"
@@ -81,14 +82,7 @@ bool reaches_return(u64 at, Gpr gpr, const ImageView& image) {
 
 }  // namespace
 
-ReturnedConstants find_returned_constants(u64 entry, const ImageView& image) {
-  ReturnedConstants found;
-  image::Module module;
-  image::Function function;
-  if (entry == 0 || !image.find_module(image.context, entry, module) ||
-      !image.find_part(image.context, module, entry, function)) {
-    return found;
-  }
+void add_straight_exits(const image::Function& function, const ImageView& image, OwnExits& out) {
   CodeWalk walk(image, longest_function);
   unsigned walks = 0;
   for (u64 at = function.start; at < function.end() && walk.fetch(at); at = walk.next()) {
@@ -100,13 +94,12 @@ ReturnedConstants find_returned_constants(u64 entry, const ImageView& image) {
     }
     ++walks;
     if (reaches_return(walk.next(), gpr, image)) {
-      if (any_truth || value == 1) {
-        found.add_one();
+      if (any_truth) {
+        out.add_constant(1);
       }
-      found.add(value);
+      out.add_constant(value);
     }
   }
-  return found;
 }
 
 }  // namespace selfheal::recover
