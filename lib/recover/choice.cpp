@@ -8,9 +8,9 @@
 //   not chosen: the only thing the function returns at all, where that is not negative
 //   -6  0 beside other numbers than 1, where that did not tell what success is, nor does the caller
 //   -4  goes the same way in the caller as that one
-//   +3  negative, where others are not, but for a code that the caller compares with, other than
-//   -1;
-//       or errno is set on the way there
+//   +6  negative, where others are not, but for a code that the caller compares with, other than
+//       -1;
+//   +3  errno is set on the way there
 //   +2  0, reached without passing the fault, where the function knows nothing but 0 and 1
 //   +2  its exit is in the cold part
 //   +1  an object, and all that is left in it is known
@@ -169,7 +169,7 @@ class Choice {
     const auto value = static_cast<i64>(candidate.value);
     const bool special =
         use_.reason == ValueReason::caller_compares && value != -1 && candidate.value == use_.value;
-    points += (value < 0 && any_not_negative_ && !special) || exit->error_number != 0 ? 3 : 0;
+    points += value < 0 && any_not_negative_ && !special ? 6 : exit->error_number != 0 ? 3 : 0;
     return points + (value == 0 && exit->avoids_fault && knows_one_ && !knows_more_ ? 2 : 0);
   }
 

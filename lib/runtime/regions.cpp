@@ -209,10 +209,11 @@ void describe(u32 index, const Target& target, const store::CatalogEntry* entry,
   __atomic_store_n(&region.entry, target.function.start, __ATOMIC_RELEASE);
 }
 
-// Where the fault seen last stands in the region itself: the instruction, or behind the call.
+// Where the fault seen last stands in the region itself: the instruction, or behind the call. A
+// recursion's is the call of itself, which every innermost activation goes by.
 u64 site_in(const image::Module& module, const store::CatalogEntry* entry) {
-  if (entry == nullptr || entry->blamed_frame >= entry->frame_count ||
-      entry->frame_count > max_frames) {
+  if (entry == nullptr || entry->fault_kind == FaultKind::stack_exhaustion ||
+      entry->blamed_frame >= entry->frame_count || entry->frame_count > max_frames) {
     return 0;
   }
   return module.bias + entry->frames[entry->blamed_frame].offset;
