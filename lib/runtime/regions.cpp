@@ -249,8 +249,8 @@ const char* protect(const image::Module& module, const NamedPlace& place, u64 re
   if (problem != nullptr) {
     return problem;
   }
-  describe(static_cast<u32>(index), target, entry, decision);
   learn_exits(static_cast<u64>(index), target.function, site_in(module, entry));
+  describe(static_cast<u32>(index), target, entry, decision);  // now calls of it may be healed
   wanted.add(static_cast<u32>(index));
   return nullptr;
 }
