@@ -5,26 +5,22 @@
 #include <unistd.h>
 
 #include "emulator/engine.h"
-#include "lib/runtime/activations.h"
-#include "lib/runtime/fault_path.h"
-#include "lib/runtime/stack_bounds.h"
+#include "lib/runtime/hang.h"
+#include "lib/runtime/hang_record.h"
+#include "lib/runtime/stack_looks.h"
 #include "probes/classify.h"
 
 namespace selfheal::runtime {
 namespace {
 
 using probes::SignalContext;
-using recover::Frame;
-
-constexpr unsigned deepest = 128;  // frames; 20 KiB of the 64 of an alternate stack
 
 // A thread's looks. More than a few threads at once would be no hang but a load.
 struct Looks {
   std::atomic<int> thread;  // 0: free
-  u32 count;
-  u64 progress;  // blocking calls made when the first was taken
-  u64 used;      // its processor time then, ns
-  Activations activations;
+  u64 progress;             // blocking calls made when the first was taken
+  u64 used;                 // its processor time then, ns
+  SharedActivations<64> activations;
 };
 constinit Looks looks[16] = {};
 
@@ -43,58 +39,46 @@ Looks* looks_of(int thread, bool take) {
   return nullptr;
 }
 
-struct Walk {
-  Registers start;
-  unsigned count;
-  Frame frames[deepest];
-};
-
-void walk(void* argument) {
-  Walk& walk = *static_cast<Walk*>(argument);
-  walk.count =
-      recover::unwind(walk.start, stack_bounds(walk.start.gpr[rsp]), std::span(walk.frames));
-}
-
 u64 processor_time() {
   timespec time{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
   return static_cast<u64>(time.tv_sec) * 1'000'000'000 + static_cast<u64>(time.tv_nsec);
 }
 
-void take_look(Looks& mine, u32 round, std::span<const Frame> frames) {
+void take_look(Looks& mine, u32 round, std::span<const Activation> stack) {
   if (round == 0) {
-    mine.count = 1;
     mine.progress = probes::progress_count();
     mine.used = processor_time();
-    mine.activations.begin(frames);
-  } else if (mine.count == round) {
-    ++mine.count;
-    mine.activations.keep_common(frames);
+    mine.activations.forget();
+  }
+  if (mine.activations.looks() == round) {  // else one was missed
+    mine.activations.look(stack);
   }
 }
 
-Seen seen_by(const SampleRequest& request) {
-  Seen seen{};
-  seen.fault.kind = request.kind;
-  return seen;
+Hang hang_of(const SampleRequest& request, const Registers& registers) {
+  Hang hang{};
+  hang.fault.kind = request.kind;
+  hang.fault.registers = registers;
+  hang.service = service_of_thread();
+  return hang;
 }
 
-void conclude_busy(const SampleRequest& request, const Looks& mine, std::span<const Frame> frames) {
-  const unsigned blamed = mine.activations.innermost(frames);
-  Seen seen = seen_by(request);
-  seen.attributed = blamed < frames.size() && probes::progress_count() == mine.progress;
-  seen.frames = frames.subspan(seen.attributed ? blamed : 0);
-  seen.samples = mine.count;
-  seen.used = request.kind == FaultKind::memory_growth ? u64{request.number} << 20
+void conclude_busy(const SampleRequest& request, Looks& mine, const Registers& registers,
+                   std::span<const Activation> stack) {
+  Hang hang = hang_of(request, registers);
+  hang.looks = mine.activations.looks();
+  hang.used = request.kind == FaultKind::memory_growth ? u64{request.number} << 20
                                                        : processor_time() - mine.used;
-  record_seen(seen);
-}
-
-void conclude_waiting(const SampleRequest& request, std::span<const Frame> frames) {
-  Seen seen = seen_by(request);
-  seen.frames = frames;
-  seen.message = "every thread waits; this one here";
-  record_seen(seen);
+  mine.activations.look(stack);
+  const std::span<const Activation> shared = mine.activations.shared();
+  const bool stuck = !shared.empty() && probes::progress_count() == mine.progress;
+  if (stuck) {
+    hang.loop = shared.front();
+  }
+  if (!stuck || !record_hang(hang, nullptr)) {
+    record_where(hang, nullptr);
+  }
 }
 
 }  // namespace
@@ -104,26 +88,22 @@ void on_asked(const SampleRequest& request, SignalContext& signal) {
   if (state != emulator::ThreadState::absent && state != emulator::ThreadState::idle) {
     return;
   }
-  Walk here;
-  here.start = probes::registers_of(*signal.context);
-  here.count = 0;
-  if (!probes::guarded(&walk, &here) || here.count == 0) {
-    return;
-  }
-  const std::span<const Frame> frames = std::span(here.frames).first(here.count);
+  const Registers registers = probes::registers_of(*signal.context);
   if (request.order == SampleOrder::conclude_waiting) {
-    conclude_waiting(request, frames);
+    record_where(hang_of(request, registers), "every thread waits; this one here");
     return;
   }
+  Activation room[256];
+  const std::span<const Activation> stack = look_at_stack(registers, room);
   const bool look = request.order == SampleOrder::look;
   Looks* mine = looks_of(gettid(), look && request.number == 0);
-  if (mine == nullptr) {
+  if (mine == nullptr || stack.empty()) {
     return;
   }
   if (look) {
-    take_look(*mine, request.number, frames);
+    take_look(*mine, request.number, stack);
   } else {
-    conclude_busy(request, *mine, frames);
+    conclude_busy(request, *mine, registers, stack);
     mine->thread.store(0);
   }
 }

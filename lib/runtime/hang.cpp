@@ -3,7 +3,7 @@
 #include <atomic>
 #include <csignal>
 
-#include "lib/runtime/fault_path.h"
+#include "lib/runtime/hang_record.h"
 #include "lib/runtime/loop_budget.h"
 #include "lib/runtime/process_memory.h"
 #include "lib/runtime/runtime.h"
@@ -37,14 +37,12 @@ struct Watch {
   u64 born;       // progress at the thread's start, or at the fork
   u32 quiet;      // ticks since `progress` moved
   u32 look_from;  // quiet ticks before which it is not looked at (again)
-  u32 looks;
-  u32 suspect_count;
-  u64 memory;  // bytes the process had at the stretch's begin
+  u64 memory;     // bytes the process had at the stretch's begin
   u64 memory_seen;
   bool standing;  // an alarm of ours is in the journal
   store::Ticket alarm;
   Service service;
-  Activation suspects[96];  // what all looks so far have shared
+  SharedActivations<96> suspects;
 };
 static_assert(sizeof(Watch) <= probes::thread_area_size);
 
@@ -76,11 +74,6 @@ u32 patience() {
   return longest * far_longer > budget_ticks ? longest * far_longer : budget_ticks;
 }
 
-void forget_looks(Watch& w) {
-  w.looks = 0;
-  w.suspect_count = 0;
-}
-
 void begin_stretch(Watch& w, u64 progress) {
   u32 longest = longest_stretch.load(std::memory_order_relaxed);
   while (w.quiet > longest && !longest_stretch.compare_exchange_weak(longest, w.quiet)) {
@@ -89,44 +82,22 @@ void begin_stretch(Watch& w, u64 progress) {
   w.quiet = 0;
   w.look_from = 0;
   w.memory = w.memory_seen = 0;
-  forget_looks(w);
+  w.suspects.forget();
   w.service.want_snapshot(progress);
   probes::look_again();
 }
 
-struct Look {
-  const Registers* registers;
-  Activation seen[256];
-  unsigned count;
-};
-
-void walk(void* argument) {
-  Look& look = *static_cast<Look*>(argument);
-  look.count = walk_activations(*look.registers, look.seen);
-}
-
 // A walk that found nothing (code without call frame information, a coroutine's stack) proves
 // nothing: what was seen before is forgotten.
-void look_at_stack(Watch& w, const Registers& registers) {
-  Look look;
-  look.registers = &registers;
-  look.count = 0;
-  if (!probes::guarded(&walk, &look) || look.count == 0) {
-    forget_looks(w);
-    return;
+void look(Watch& w, const Registers& registers) {
+  Activation room[256];
+  const std::span<const Activation> stack = look_at_stack(registers, room);
+  if (!stack.empty()) {
+    w.suspects.look(stack);
   }
-  if (w.looks == 0) {
-    const unsigned room = std::size(w.suspects);
-    w.suspect_count = look.count < room ? look.count : room;
-    __builtin_memcpy(w.suspects, look.seen, w.suspect_count * sizeof(Activation));
-  } else {
-    w.suspect_count = keep_common({w.suspects, w.suspect_count}, {look.seen, look.count});
+  if (stack.empty() || w.suspects.shared().empty()) {
+    w.suspects.forget();
   }
-  w.looks = w.suspect_count == 0 ? 0 : w.looks + 1;
-}
-
-bool belongs_to_service(const Activation& activation) {
-  return own_watch()->service.holds(activation);
 }
 
 void end_by_abort(const SignalContext& signal) {
@@ -144,17 +115,17 @@ void raise_alarm(Watch& w, FaultKind kind, u64 used, const Registers& registers,
   hang.fault.kind = kind;
   hang.fault.registers = registers;
   hang.used = used;
-  hang.looks = w.looks;
-  hang.loop = w.suspects[0];
-  hang.alarm = action == options::HangAction::record;
-  hang.belongs_to_service = &belongs_to_service;
+  hang.looks = w.suspects.looks();
+  hang.loop = w.suspects.shared().front();
+  hang.service = &w.service;
+  const bool alarm = action == options::HangAction::record;
   w.look_from = w.quiet * 2;
-  forget_looks(w);
-  if (!record_hang(hang, w.alarm)) {
+  w.suspects.forget();
+  if (!record_hang(hang, alarm ? &w.alarm : nullptr)) {
     return;
   }
   w.look_from = ~0U;
-  w.standing = hang.alarm;
+  w.standing = alarm;
   probes::look_again();
   if (action == options::HangAction::abort) {
     end_by_abort(signal);
@@ -178,10 +149,10 @@ void on_quiet_tick(Watch& w, const Registers& registers, SignalContext& signal) 
   if (!late && !growing) {
     return;
   }
-  look_at_stack(w, registers);
-  if (growing && growth >= growth_limit && w.looks >= growth_looks) {
+  look(w, registers);
+  if (growing && growth >= growth_limit && w.suspects.looks() >= growth_looks) {
     raise_alarm(w, FaultKind::memory_growth, growth, registers, signal);
-  } else if (late && w.looks >= enough_looks) {
+  } else if (late && w.suspects.looks() >= enough_looks) {
     raise_alarm(w, FaultKind::time_out, w.quiet * interval_ns(), registers, signal);
   }
 }
@@ -240,7 +211,7 @@ void watch_after_fork() {
     earlier_turns.fetch_add(probes::progress_count() - w->born, std::memory_order_relaxed);
     w->standing = false;
     w->quiet = 0;
-    forget_looks(*w);
+    w->suspects.forget();
     watch_thread();
   }
 }
@@ -251,6 +222,11 @@ void end_watch() {
     earlier_turns.fetch_add(probes::progress_count() - w->born, std::memory_order_relaxed);
     w->born = probes::progress_count();
   }
+}
+
+const Service* service_of_thread() {
+  const Watch* w = own_watch();
+  return w == nullptr ? nullptr : &w->service;
 }
 
 bool note_service() {

@@ -21,6 +21,8 @@
 
 namespace selfheal::runtime {
 
+class Service;
+
 // In the constructor, on the main thread.
 void start_hang_watch();
 
@@ -34,6 +36,9 @@ void end_watch();
 // Ordinary context, at a blocking call: takes an alarm back, learns the thread's service loop.
 // False: wants to be asked at the next call again.
 bool note_service();
+
+// Of the calling thread; null: it is not watched.
+const Service* service_of_thread();
 
 // For probes::Hooks::timer.
 bool on_timer(probes::SignalContext& signal);

@@ -1,21 +1,10 @@
 #include "lib/runtime/service.h"
 
 #include "lib/image/module.h"
-#include "probes/hooks.h"
+#include "lib/runtime/stack_looks.h"
 
 namespace selfheal::runtime {
 namespace {
-
-struct Snapshot {
-  Registers registers;
-  Activation stack[160];
-  unsigned count;
-};
-
-void walk(void* argument) {
-  Snapshot& snapshot = *static_cast<Snapshot*>(argument);
-  snapshot.count = walk_activations(snapshot.registers, snapshot.stack);
-}
 
 // What an unwinder needs: the callee-saved registers.
 [[gnu::always_inline]] inline void registers_here(Registers& r) {
@@ -31,62 +20,40 @@ void walk(void* argument) {
 }
 
 // Our own frames on top, those of the blocking call's wrapper, are not the application's.
-std::span<Activation> without_ours(Snapshot& snapshot) {
+std::span<const Activation> without_ours(u64 rip, std::span<const Activation> stack) {
   image::Module own;
-  if (!image::locate_module(address_of_function(&walk), own)) {
+  if (!image::locate_module(address_of_function(&registers_here), own)) {
     return {};
   }
-  unsigned first = 0;
-  u64 rip = snapshot.registers.rip;
-  while (first < snapshot.count && rip - own.start < own.end - own.start) {
-    rip = snapshot.stack[first++].return_address;
+  while (!stack.empty() && rip - own.start < own.end - own.start) {
+    rip = stack.front().return_address;
+    stack = stack.subspan(1);
   }
-  return {snapshot.stack + first, snapshot.count - first};
+  return stack;
 }
 
 }  // namespace
 
-void Service::add(std::span<Activation> stack) {
-  if (stack.size() > depth) {
-    stack = stack.last(depth);
-  }
-  if (snapshots_ == 0) {
-    forming_count_ = static_cast<u32>(stack.size());
-    __builtin_memcpy(forming_, stack.data(), stack.size_bytes());
-  } else {
-    forming_count_ = keep_common({forming_, forming_count_}, stack);
-  }
-  if (++snapshots_ == in_a_row) {
-    count_ = forming_count_;
-    __builtin_memcpy(service_, forming_, sizeof forming_);
-    snapshots_ = 0;
+void Service::add(std::span<const Activation> stack) {
+  forming_.look(stack.size() > depth ? stack.last(depth) : stack);
+  if (forming_.looks() == in_a_row) {
+    service_ = forming_;
+    forming_.forget();
   }
 }
 
 [[gnu::noinline]] bool Service::look(u64 calls) {
   if (calls >= next_) {
-    Snapshot snapshot;
-    snapshot.registers = {};
-    snapshot.count = 0;
-    registers_here(snapshot.registers);
-    if (probes::guarded(&walk, &snapshot)) {
-      add(without_ours(snapshot));
+    Registers here{};
+    Activation room[160];
+    registers_here(here);
+    if (const std::span<const Activation> stack = look_at_stack(here, room); !stack.empty()) {
+      add(without_ours(here.rip, stack));
     }
     step_ = step_ > last_step ? step_ : step_ * 2;
     next_ = step_ > last_step ? ~u64{0} : calls + step_ / 2;
   }
   return next_ == ~u64{0};
-}
-
-bool Service::holds(const Activation& activation) const {
-  const Activation* list = count_ != 0 ? service_ : forming_;
-  const u32 count = count_ != 0 ? count_ : forming_count_;
-  for (u32 i = 0; i < count; ++i) {
-    if (list[i] == activation) {
-      return true;
-    }
-  }
-  return false;
 }
 
 }  // namespace selfheal::runtime

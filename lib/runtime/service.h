@@ -16,7 +16,7 @@
 #include <span>
 
 #include "lib/base/types.h"
-#include "lib/runtime/stack_looks.h"
+#include "lib/runtime/activations.h"
 
 namespace selfheal::runtime {
 
@@ -36,23 +36,23 @@ class Service {
   // for now.
   bool look(u64 calls);
 
-  bool known() const { return count_ != 0 || forming_count_ != 0; }
-  bool holds(const Activation& activation) const;
+  bool known() const { return !best().shared().empty(); }
+  bool holds(const Activation& activation) const { return best().holds(activation); }
 
  private:
   static constexpr u64 last_step = 128;
   static constexpr unsigned depth = 60;
   static constexpr u32 in_a_row = 4;
 
-  void add(std::span<Activation> stack);
+  using Shared = SharedActivations<depth>;
+
+  void add(std::span<const Activation> stack);
+  const Shared& best() const { return service_.looks() != 0 ? service_ : forming_; }
 
   u64 next_;
   u64 step_;
-  u32 snapshots_;  // in forming_
-  u32 count_;
-  u32 forming_count_;
-  Activation service_[depth];
-  Activation forming_[depth];
+  Shared service_;
+  Shared forming_;
 };
 
 }  // namespace selfheal::runtime

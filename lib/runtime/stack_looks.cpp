@@ -2,34 +2,33 @@
 
 #include "lib/recover/unwind.h"
 #include "lib/runtime/stack_bounds.h"
+#include "probes/hooks.h"
 
 namespace selfheal::runtime {
+namespace {
 
-unsigned walk_activations(const Registers& start, std::span<Activation> out) {
-  const recover::StackBounds bounds = stack_bounds(start.gpr[rsp]);
-  recover::Frame frames[2] = {{start, 0xffff, true}, {}};
-  unsigned count = 0;
-  while (count < out.size() && recover::step(frames[count % 2], bounds, frames[(count + 1) % 2])) {
-    const Registers& caller = frames[(count + 1) % 2].registers;
-    out[count++] = {caller.gpr[rsp], caller.rip};
+struct Look {
+  const Registers* start;
+  std::span<Activation> room;
+  unsigned count;
+};
+
+void walk(void* argument) {
+  Look& look = *static_cast<Look*>(argument);
+  const recover::StackBounds bounds = stack_bounds(look.start->gpr[rsp]);
+  recover::Frame frames[2] = {{*look.start, 0xffff, true}, {}};
+  unsigned at = 0;
+  while (look.count < look.room.size() && recover::step(frames[at], bounds, frames[1 - at])) {
+    at = 1 - at;
+    look.room[look.count++] = {frames[at].registers.gpr[rsp], frames[at].registers.rip};
   }
-  return count;
 }
 
-unsigned keep_common(std::span<Activation> kept, std::span<const Activation> seen) {
-  std::size_t at = 0;
-  for (std::size_t first = 0; first < kept.size(); ++first) {
-    while (at < seen.size() && seen[at].cfa < kept[first].cfa) {
-      ++at;
-    }
-    if (at < seen.size() && seen[at] == kept[first]) {
-      for (std::size_t i = first; i < kept.size(); ++i) {
-        kept[i - first] = kept[i];
-      }
-      return static_cast<unsigned>(kept.size() - first);
-    }
-  }
-  return 0;
+}  // namespace
+
+std::span<Activation> look_at_stack(const Registers& start, std::span<Activation> room) {
+  Look look{&start, room, 0};
+  return probes::guarded(&walk, &look) ? room.first(look.count) : room.first(0);
 }
 
 }  // namespace selfheal::runtime

@@ -5,6 +5,7 @@
 //
 //   GET /            200
 //   GET /loop        parse_list() never comes back
+//   GET /spin        the loop that serves stops serving, and turns
 //   GET /deadlock    two threads wait for each other's mutex, and the main thread for them
 //   GET /sleep       waits for a minute before it answers
 //   GET /grow        load_all() takes more and more memory, until it has a GiB; then 200
@@ -23,6 +24,7 @@
 #include <unistd.h>
 
 static const char* status = "200 OK";
+static volatile int spins = 0;
 
 // A list of numbers, "3,1,2": an empty element keeps the position where it is.
 __attribute__((noinline)) int parse_list(const char* text) {
@@ -81,7 +83,9 @@ __attribute__((noinline)) int handle(const char* path) {
   if (strcmp(path, "/loop") == 0) {
     return parse_list("1,2,,3");
   }
-  if (strcmp(path, "/deadlock") == 0) {
+  if (strcmp(path, "/spin") == 0) {
+    spins = 1;
+  } else if (strcmp(path, "/deadlock") == 0) {
     transfer();
   } else if (strcmp(path, "/sleep") == 0) {
     sleep(60);
@@ -110,8 +114,10 @@ static void serve(int connection) {
   close(connection);
 }
 
-static void serve_for_ever(int listener) {
+__attribute__((noinline)) void serve_for_ever(int listener) {
   for (;;) {
+    while (spins) {
+    }
     const int connection = accept(listener, NULL, NULL);
     if (connection >= 0) {
       serve(connection);

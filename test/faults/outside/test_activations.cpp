@@ -1,6 +1,6 @@
 // What several looks at one stack have in common.
-#include <array>
 #include <catch2/catch.hpp>
+#include <optional>
 #include <vector>
 
 #include "lib/base/sample_request.h"
@@ -9,68 +9,63 @@
 namespace selfheal::runtime {
 namespace {
 
-using recover::Frame;
+constexpr u64 serve_from = 0x310, main_from = 0x410, start_from = 0x510;
 
-// From the innermost outwards: where each function stands now, and its stack pointer.
-std::vector<Frame> stack(std::initializer_list<std::array<u64, 2>> frames) {
-  std::vector<Frame> result;
-  for (const auto& [rip, sp] : frames) {
-    Frame frame{};
-    frame.registers.rip = rip;
-    frame.registers.gpr[rsp] = sp;
-    result.push_back(frame);
+// Where each function returns to, from the innermost outwards.
+using Stack = std::vector<Activation>;
+
+const Stack in_strlen{{10, 0x210}, {20, serve_from}, {30, main_from}, {40, start_from}};
+const Stack in_parse{{20, serve_from}, {30, main_from}, {40, start_from}};
+
+// The innermost activation that is in all of them.
+std::optional<Activation> innermost(std::initializer_list<Stack> looks) {
+  SharedActivations<64> shared{};
+  for (const Stack& stack : looks) {
+    shared.look(stack);
   }
-  return result;
+  CHECK(shared.looks() == looks.size());
+  return shared.shared().empty() ? std::nullopt : std::optional(shared.shared().front());
 }
-
-constexpr u64 strlen_at = 0x100, parse_at = 0x200, serve_at = 0x300, main_at = 0x400;
 
 TEST_CASE("the innermost activation that did not return is found") {
-  Activations looks;
-  looks.begin(stack({{strlen_at, 10}, {parse_at, 20}, {serve_at, 30}, {main_at, 40}}));
-  looks.keep_common(stack({{parse_at + 8, 20}, {serve_at, 30}, {main_at, 40}}));
-  const auto now = stack({{strlen_at + 4, 10}, {parse_at + 4, 20}, {serve_at, 30}, {main_at, 40}});
-  looks.keep_common(now);
-  CHECK(looks.innermost(now) == 1);  // parse: it returns to serve in all of them
+  CHECK(innermost({in_strlen, in_parse, in_strlen}) == Activation{20, serve_from});
 }
 
-TEST_CASE("a function that was called again is another activation") {
-  Activations looks;
-  looks.begin(stack({{parse_at, 20}, {serve_at, 30}, {main_at, 40}}));
-  const auto other_line = stack({{parse_at, 20}, {serve_at + 5, 30}, {main_at, 40}});
-  looks.keep_common(other_line);
-  CHECK(looks.innermost(other_line) == 1);  // serve
+TEST_CASE("a function that was called from elsewhere is another activation") {
+  CHECK(innermost({in_parse, {{20, serve_from + 5}, {30, main_from}, {40, start_from}}}) ==
+        Activation{30, main_from});
 }
 
 TEST_CASE("the same call deeper in a recursion is another activation") {
-  Activations looks;
-  looks.begin(stack({{parse_at, 20}, {serve_at, 30}, {main_at, 40}}));
-  const auto deeper = stack({{parse_at, 10}, {serve_at, 20}, {serve_at, 30}, {main_at, 40}});
-  looks.keep_common(deeper);
-  CHECK(looks.innermost(deeper) == 1);  // the outer serve has been left by nobody
+  const Stack deeper{{10, serve_from}, {20, main_from + 8}, {30, main_from}, {40, start_from}};
+  CHECK(innermost({in_parse, deeper}) == Activation{30, main_from});
 }
 
-TEST_CASE("stacks with nothing in common blame nobody") {
-  Activations looks;
-  looks.begin(stack({{parse_at, 20}, {serve_at, 30}}));
-  const auto other = stack({{parse_at, 120}, {serve_at, 130}});
-  looks.keep_common(other);
-  CHECK(looks.innermost(other) == other.size());
-  Activations one;
-  one.begin(stack({{parse_at, 20}}));
-  CHECK(one.innermost(stack({{parse_at, 20}})) == 1);
+TEST_CASE("stacks with nothing in common blame nobody, whatever comes then") {
+  CHECK(!innermost({in_parse, {{120, serve_from}, {130, main_from}}, in_parse}));
+  CHECK(!innermost({in_parse, {}}));
 }
 
-TEST_CASE("of a deep stack the outermost are kept") {
-  std::vector<Frame> deep;
+TEST_CASE("of a deep stack the innermost are kept") {
+  Stack deep;
   for (u64 i = 0; i < 100; ++i) {
-    const auto frame = stack({{0x1000 + i, 16 * i}});
-    deep.push_back(frame[0]);
+    deep.push_back({16 * i, 0x1000 + i});
   }
-  Activations looks;
-  looks.begin(deep);
-  looks.keep_common(deep);
-  CHECK(looks.innermost(deep) == 99 - 64);
+  CHECK(innermost({deep, deep}) == deep.front());
+  const Stack returned(deep.begin() + 63, deep.end());
+  CHECK(innermost({deep, returned}) == deep[63]);
+  CHECK(!innermost({deep, Stack(deep.begin() + 64, deep.end())}));
+}
+
+TEST_CASE("what was shared is forgotten where that is wanted") {
+  SharedActivations<4> shared{};
+  shared.look(in_parse);
+  CHECK(shared.holds({30, main_from}));
+  CHECK(!shared.holds({30, serve_from}));
+  shared.forget();
+  CHECK(!shared.holds({30, main_from}));
+  shared.look(in_strlen);
+  CHECK(shared.shared().front() == in_strlen.front());
 }
 
 TEST_CASE("only values that are requests are taken for one") {

@@ -55,6 +55,16 @@ class Health(SupervisedCase):
         for name in ("transfer", "take_second_then_first"):
             self.assertIn(name, self.said())
 
+    def test_the_loop_that_serves_is_not_blamed(self):
+        """It is meant to run for ever: in the engine it would help nobody, refused it would end the server."""
+        self.checked()
+        self.get("/spin", 0.3)
+        self.wait_until_said("restart 1 in ")
+        self.wait_until_it_serves()
+        self.assertEqual(self.store().regions(), [])
+        self.assertEqual([e["kind"] for e in self.events()], ["time-out"] * 2)
+        self.assertIn("serve_for_ever", self.said())  # where it was is told
+
     def test_a_wait_without_end(self):
         self.checked()
         self.get("/sleep", 0.3)
