@@ -29,12 +29,13 @@ constexpr u64 enough_turns = 100;          // blocking calls of a process that i
 constexpr u64 least_interval = 1'000'000;  // ns; the kernel's clock interrupt is coarser
 
 constinit std::atomic<u32> longest_stretch{0};  // in ticks, of any thread, that came to an end
-constinit std::atomic<u64> earlier_turns{0};    // of threads that have ended, and of our parents
+constinit std::atomic<u64> counted_turns{0};    // blocking calls, of all threads and our parents
 
 // One thread's, in its probes::thread_area().
 struct Watch {
   u64 progress;   // at the last tick
   u64 born;       // progress at the thread's start, or at the fork
+  u64 counted;    // progress up to which counted_turns has it
   u32 quiet;      // ticks since `progress` moved
   u32 look_from;  // quiet ticks before which it is not looked at (again)
   u64 memory;     // bytes the process had at the stretch's begin
@@ -64,9 +65,16 @@ bool eligible(const Watch& w) {
   if (runtime.options.hang_scope == options::HangScope::all) {
     return true;
   }
-  const u64 turns = w.progress - w.born;
-  return probes::serves() && turns != 0 && w.service.known() &&
-         earlier_turns.load(std::memory_order_relaxed) + turns >= enough_turns;
+  return probes::serves() && w.progress != w.born && w.service.known() &&
+         counted_turns.load(std::memory_order_relaxed) + (w.progress - w.counted) >= enough_turns;
+}
+
+// Each thread's calls are counted one by one while its service loop is being learned, which takes
+// about a hundred.
+void count_turns(Watch& w) {
+  const u64 now = probes::progress_count();
+  counted_turns.fetch_add(now - w.counted, std::memory_order_relaxed);
+  w.counted = now;
 }
 
 u32 patience() {
@@ -197,7 +205,7 @@ void start_hang_watch() {
 
 void watch_thread() {
   if (Watch* w = own_watch()) {
-    w->born = w->progress = probes::progress_count();
+    w->born = w->progress = w->counted = probes::progress_count();
     w->service.want_snapshots(w->born);
     probes::start_cpu_timer(interval_ns());
     probes::look_again();
@@ -208,7 +216,7 @@ void watch_thread() {
 void watch_after_fork() {
   probes::forget_cpu_timer();
   if (Watch* w = own_watch()) {
-    earlier_turns.fetch_add(probes::progress_count() - w->born, std::memory_order_relaxed);
+    count_turns(*w);
     w->standing = false;
     w->quiet = 0;
     w->suspects.forget();
@@ -219,8 +227,7 @@ void watch_after_fork() {
 void end_watch() {
   if (Watch* w = own_watch()) {
     withdraw(*w);
-    earlier_turns.fetch_add(probes::progress_count() - w->born, std::memory_order_relaxed);
-    w->born = probes::progress_count();
+    count_turns(*w);
   }
 }
 
@@ -235,6 +242,7 @@ bool note_service() {
     return true;
   }
   withdraw(*w);
+  count_turns(*w);
   announce_serving();
   const bool of_interest =
       probes::serves() || runtime.options.hang_scope == options::HangScope::all;

@@ -1,10 +1,14 @@
 #include "lib/runtime/service.h"
 
+#include <iterator>
+
 #include "lib/image/module.h"
 #include "lib/runtime/stack_looks.h"
 
 namespace selfheal::runtime {
 namespace {
+
+constexpr u32 gaps[] = {1, 1, 2, 3, 5, 8, 13, 21};
 
 // What an unwinder needs: the callee-saved registers.
 [[gnu::always_inline]] inline void registers_here(Registers& r) {
@@ -36,9 +40,14 @@ std::span<const Activation> without_ours(u64 rip, std::span<const Activation> st
 
 void Service::add(std::span<const Activation> stack) {
   forming_.look(stack.size() > depth ? stack.last(depth) : stack);
-  if (forming_.looks() == in_a_row) {
-    service_ = forming_;
-    forming_.forget();
+}
+
+void Service::end_series(u64 calls) {
+  service_ = forming_;
+  forming_.forget();
+  next_ = never;
+  if (++finished_ == 1) {
+    begin_series(calls + gaps[std::size(gaps) - 1]);
   }
 }
 
@@ -50,10 +59,13 @@ void Service::add(std::span<const Activation> stack) {
     if (const std::span<const Activation> stack = look_at_stack(here, room); !stack.empty()) {
       add(without_ours(here.rip, stack));
     }
-    step_ = step_ > last_step ? step_ : step_ * 2;
-    next_ = step_ > last_step ? ~u64{0} : calls + step_ / 2;
+    if (taken_ < std::size(gaps)) {
+      next_ = calls + gaps[taken_++];
+    } else {
+      end_series(calls);
+    }
   }
-  return next_ == ~u64{0};
+  return next_ == never;
 }
 
 }  // namespace selfheal::runtime

@@ -8,9 +8,11 @@
 //      read_body
 //
 // The service loop of a thread is meant to run for ever, and the main function of a batch program
-// is no different; neither may be said to hang. So stacks are remembered at some blocking calls:
-// the 2nd, 4th, 8th ... 128th of a thread and later, when it has used processor time, one now and
-// then. What four of them in a row share is the service; before there were four, what all share.
+// is no different; neither may be said to hang. So stacks are remembered at some blocking calls, in
+// series of nine: the gaps between them are 1, 1, 2, 3, 5 ... 21 calls, so that no rhythm of calls
+// (wait, read, write; wait, read, write) can hide one of its steps from them. What a whole series
+// shares is the service; before there was one, what is there of it. A thread's first two series
+// come early, more when it has used processor time.
 #pragma once
 
 #include <span>
@@ -23,12 +25,12 @@ namespace selfheal::runtime {
 class Service {
  public:
   void want_snapshots(u64 calls_now) {
-    next_ = calls_now + 2;
-    step_ = 2;
+    begin_series(calls_now + 2);
+    finished_ = 0;
   }
   void want_snapshot(u64 calls_now) {
-    if (step_ > last_step) {
-      next_ = calls_now;
+    if (next_ == never) {
+      begin_series(calls_now);
     }
   }
 
@@ -40,17 +42,23 @@ class Service {
   bool holds(const Activation& activation) const { return best().holds(activation); }
 
  private:
-  static constexpr u64 last_step = 128;
+  static constexpr u64 never = ~u64{0};
   static constexpr unsigned depth = 60;
-  static constexpr u32 in_a_row = 4;
 
   using Shared = SharedActivations<depth>;
 
   void add(std::span<const Activation> stack);
   const Shared& best() const { return service_.looks() != 0 ? service_ : forming_; }
 
-  u64 next_;
-  u64 step_;
+  void begin_series(u64 first_call) {
+    next_ = first_call;
+    taken_ = 0;
+  }
+  void end_series(u64 calls);
+
+  u64 next_;  // call to look at the stack at
+  u32 taken_;
+  u32 finished_;  // series
   Shared service_;
   Shared forming_;
 };
