@@ -28,7 +28,8 @@ constexpr const char* examples =
 // way, prefix_command, takes the first word it does not know for the start, and rejects `--`.)
 std::vector<std::string> split_program(int argc, char** argv, Session& session) {
   std::vector<std::string> ours;
-  const bool takes_program = argc > 1 && std::strcmp(argv[1], "run") == 0;
+  const bool takes_program =
+      argc > 1 && (std::strcmp(argv[1], "run") == 0 || std::strcmp(argv[1], "campaign") == 0);
   for (int i = 1; i < argc; ++i) {
     if (takes_program && std::strcmp(argv[i], "--") == 0) {
       session.has_separator = true;
@@ -71,6 +72,7 @@ int main_of(int argc, char** argv) {
   add_policy(app, session);
   add_config(app, session);
   add_doctor(app, session);
+  add_campaign(app, session);
   add_version(app, session);
 
   std::vector<std::string> ours = split_program(argc, argv, session);

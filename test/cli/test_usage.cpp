@@ -40,6 +40,8 @@ TEST_CASE("wrong usage is one line and status 2") {
       {"forget", "--kind", "nonsense"},
       {"config", "--mode", "nonsense"},
       {"doctor"},
+      {"campaign"},
+      {"campaign", "--workload", "true"},
   };
   for (const Arguments& arguments : wrong) {
     std::string shown;

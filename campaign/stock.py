@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""Debian's own apache, nginx, named and sshd for `selfheal campaign`: configuration, workload and check.
+
+    stock.py SERVER prepare    fills $SELFHEAL_CAMPAIGN_DIR (in the cell: may mount over what it likes)
+    stock.py SERVER ask        the workload: every question of test/servers/stock, NAME <TAB> ok DIGEST
+    stock.py SERVER check      status 0 when the first questions are answered rightly
+    stock.py SERVER campaign   runs `selfheal campaign` with all that; what follows are its own options
+
+An answer is printed as a digest of all of it (status, headers but the date, body). `error` is what a client sees
+as the service being denied: no answer, a broken connection, HTTP 4xx and 5xx, SERVFAIL and its kin, a login that
+is refused. A login that is granted where it should be refused is no error: it prints as an answer, a wrong one.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+
+here = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(here, "..", "test", "servers"), os.path.join(here, "..", "test", "integration")]
+sys.dont_write_bytecode = True
+
+from servers import client  # noqa: E402  (the paths above come first)
+from stock import all as stock, dns, web  # noqa: E402
+from stock import server as stock_server  # noqa: E402
+
+port = 8080  # of each copy: its network is its own
+patience = 5.0  # seconds for an answer
+
+modules = {
+    "apache_event": ["apache2", "mod_*", "libapr-1*", "libaprutil-1*"],
+    "nginx": ["nginx"],
+    "named": ["named", "libdns-*", "libns-*", "libisc-*", "libisccfg-*"],
+    "sshd": ["sshd"],
+}
+
+
+def be_patient():
+    """The drivers wait longer than is sensible for a server that hangs."""
+    for ask in (client.fetch, client.exchange, dns.over_udp, dns.over_tcp):
+        defaults = list(ask.__defaults__)
+        defaults[-1] = patience
+        ask.__defaults__ = tuple(defaults)
+
+
+def driver(name, folder, fill):
+    client.free_port = lambda: port
+    if not fill:  # the files are there, and in use
+        stock_server.Server.write = lambda self, file, *_, **__: self.path(file)
+        web.write_documents = lambda _: None
+    return stock.servers[name](folder)
+
+
+def prepare(name, folder):
+    server = driver(name, folder, True)
+    if name == "sshd":
+        for own, theirs in server.binds:
+            subprocess.run(["mount", "--bind", own, theirs], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"], check=True)
+        os.mkdir("/run/sshd")
+
+
+def denied(name, question, answer):
+    """What to print of an answer that is the service being denied; None for any other."""
+    if isinstance(answer, client.Answer):
+        return f"HTTP {answer.status}" if answer.status >= 400 else None
+    if isinstance(answer, bytes):  # a status line
+        return answer[:40].decode("latin-1") or "nothing" if answer[9:10] in (b"", b"4", b"5") else None
+    if name == "named":
+        code = answer[0] if isinstance(answer, tuple) else answer
+        return str(code) if code in ("SERVFAIL", "REFUSED", "FORMERR", "NOTIMP", None) else None
+    if name == "sshd":
+        return f"status {answer[0]}" if answer[0] != 0 else None
+    return None
+
+
+def ask(name, folder):
+    be_patient()
+    server = driver(name, folder, False)
+    for question in server.workload():
+        try:
+            answer = question.ask()
+        except Exception as problem:  # whatever breaks a client is the service being denied
+            print(f"{question}\terror {type(problem).__name__}", flush=True)
+            continue
+        right = False
+        try:
+            right = question.view(answer) == question.right
+        except Exception:
+            pass
+        refusal = None if right else denied(name, question, answer)
+        digest = hashlib.sha256(repr(answer).encode()).hexdigest()[:16]
+        print(f"{question}\t" + (f"error {refusal}" if refusal else f"ok {digest}"), flush=True)
+
+
+def check(name, folder):
+    be_patient()
+    server = driver(name, folder, False)
+    for question in server.workload()[:2]:
+        if question.view(question.ask()) != question.right:
+            sys.exit(f"{question}: wrong")
+
+
+def campaign(name, more):
+    me = f"{sys.executable} {os.path.abspath(__file__)} {name}"
+    words = [os.environ.get("SELFHEAL_CLI", "selfheal"), "campaign", "--prepare", f"{me} prepare", "--workload",
+             f"{me} ask", "--check", f"{me} check"]
+    for module in modules[name]:
+        words += ["--module", module]
+    if name == "named":
+        words += ["--ready", "grep -q running$ {dir}/named/named.log"]
+    os.execvp(words[0], [*words, *more, "--", *commands[name]])
+
+
+commands = {
+    "apache_event": ["/usr/sbin/apache2", "-DFOREGROUND", "-d", "{dir}/apache-event", "-f",
+                     "{dir}/apache-event/httpd.conf"],
+    "nginx": ["/usr/sbin/nginx", "-p", "{dir}/nginx", "-c", "{dir}/nginx/nginx.conf", "-e", "{dir}/nginx/error.log"],
+    "named": ["/usr/sbin/named", "-f", "-c", "{dir}/named/named.conf", "-n", "2", "-u", "bind", "-L",
+              "{dir}/named/named.log"],
+    "sshd": ["/usr/sbin/sshd", "-D", "-e", "-f", "{dir}/sshd/sshd_config"],
+}
+
+
+def main():
+    if len(sys.argv) < 3 or sys.argv[1] not in commands or sys.argv[2] not in ("prepare", "ask", "check", "campaign"):
+        sys.exit(__doc__)
+    name, what = sys.argv[1:3]
+    if what == "campaign":
+        campaign(name, sys.argv[3:])
+    else:
+        {"prepare": prepare, "ask": ask, "check": check}[what](name, os.environ["SELFHEAL_CAMPAIGN_DIR"])
+
+
+if __name__ == "__main__":
+    main()

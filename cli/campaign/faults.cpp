@@ -1,0 +1,202 @@
+#include "cli/campaign/faults.h"
+
+#include <Zydis/Zydis.h>
+#include <algorithm>
+#include <set>
+
+namespace selfheal::cli::campaign {
+namespace {
+
+constexpr std::array<u8, 4> endbr64 = {0xf3, 0x0f, 0x1e, 0xfa};
+
+std::vector<u8> code_of(Kind kind) {
+  switch (kind) {
+    case Kind::null:
+      return {0x31, 0xc0, 0x8b, 0x00};  // xor %eax, %eax; mov (%rax), %eax
+    case Kind::div:
+      return {0x31, 0xc9, 0xf7, 0xf9};  // xor %ecx, %ecx; idiv %ecx
+    case Kind::ud2:
+      return {0x0f, 0x0b};
+    case Kind::abort:
+      return {0x6a, 0x27, 0x58, 0x0f, 0x05,  // push $39; pop %rax; syscall         getpid()
+              0x97,                          // xchg %eax, %edi                     kill(it,
+              0x6a, 0x06, 0x5e,              // push $6; pop %rsi                        SIGABRT)
+              0x6a, 0x3e, 0x58, 0x0f, 0x05,  // push $62; pop %rax; syscall
+              0x0f, 0x0b};                   // ud2, where SIGABRT does not end it
+    case Kind::loop:
+      return {0xeb, 0xfe};  // jmp .
+    case Kind::invert:
+      break;
+  }
+  return {};
+}
+
+struct Instruction {
+  u64 address;
+  u8 length;
+  bool stores;  // to memory that is not addressed by rsp
+  bool jcc;
+};
+
+// Linear from the part's start; ends early at bytes that are no code.
+class Sweep {
+ public:
+  Sweep(const Binary& binary, const Binary::Part& part) {
+    ZydisDecoder decoder;
+    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    const std::span<const u8> code = binary.bytes(part.start, part.size);
+    ZydisDecodedInstruction decoded;
+    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+    for (u64 at = 0; at < code.size(); at += decoded.length) {
+      if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code.data() + at, code.size() - at,
+                                               &decoded, operands))) {
+        whole_ = false;
+        return;
+      }
+      note(part.start + at, decoded, operands);
+    }
+  }
+
+  const std::vector<Instruction>& instructions() const { return instructions_; }
+  const std::vector<u64>& targets() const { return targets_; }
+  bool whole() const { return whole_; }
+
+ private:
+  void note(u64 address, const ZydisDecodedInstruction& decoded,
+            const ZydisDecodedOperand* operands) {
+    Instruction result{address, decoded.length, false, false};
+    result.jcc = decoded.meta.category == ZYDIS_CATEGORY_COND_BR &&
+                 (decoded.opcode_map == ZYDIS_OPCODE_MAP_0F ? (decoded.opcode & 0xf0) == 0x80
+                                                            : (decoded.opcode & 0xf0) == 0x70);
+    for (unsigned i = 0; i < decoded.operand_count; ++i) {
+      const ZydisDecodedOperand& operand = operands[i];
+      if (operand.type == ZYDIS_OPERAND_TYPE_IMMEDIATE && operand.imm.is_relative) {
+        targets_.push_back(address + decoded.length + static_cast<u64>(operand.imm.value.s));
+      }
+      result.stores = result.stores || (operand.type == ZYDIS_OPERAND_TYPE_MEMORY &&
+                                        operand.mem.type == ZYDIS_MEMOP_TYPE_MEM &&
+                                        operand.mem.base != ZYDIS_REGISTER_RSP &&
+                                        (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0);
+    }
+    instructions_.push_back(result);
+  }
+
+  std::vector<Instruction> instructions_;
+  std::vector<u64> targets_;
+  bool whole_ = true;
+};
+
+bool prefixed(const Binary& binary, u64 address) {
+  const std::span<const u8> code = binary.bytes(address, endbr64.size());
+  return std::equal(code.begin(), code.end(), endbr64.begin(), endbr64.end());
+}
+
+// From `address` to the next byte that something jumps to, or the end.
+u64 room_at(u64 address, u64 end, const std::set<u64>& targets) {
+  const auto next = targets.upper_bound(address);
+  return (next == targets.end() ? end : std::min(end, *next)) - address;
+}
+
+}  // namespace
+
+const char* name_of(Kind kind) {
+  switch (kind) {
+    case Kind::null:
+      return "null";
+    case Kind::div:
+      return "div";
+    case Kind::ud2:
+      return "ud2";
+    case Kind::abort:
+      return "abort";
+    case Kind::loop:
+      return "loop";
+    case Kind::invert:
+      return "invert";
+  }
+  return "?";
+}
+
+std::optional<Kind> kind_named(std::string_view name) {
+  for (const Kind kind : all_kinds) {
+    if (name == name_of(kind)) {
+      return kind;
+    }
+  }
+  return std::nullopt;
+}
+
+const char* name_of(Position position) {
+  switch (position) {
+    case Position::entry:
+      return "entry";
+    case Position::middle:
+      return "middle";
+    case Position::jump:
+      return "jump";
+  }
+  return "?";
+}
+
+std::vector<Place> find_places(const Binary& binary) {
+  std::vector<Sweep> sweeps;
+  std::set<u64> targets;
+  for (const Binary::Part& part : binary.parts()) {
+    sweeps.emplace_back(binary, part);
+    targets.insert(sweeps.back().targets().begin(), sweeps.back().targets().end());
+  }
+  std::vector<Place> places;
+  for (size_t i = 0; i < sweeps.size(); ++i) {
+    const Binary::Part& part = binary.parts()[i];
+    const u64 end = part.start + part.size;
+    if (!part.cold) {
+      const u64 entry = part.start + (prefixed(binary, part.start) ? endbr64.size() : 0);
+      if (entry < end) {
+        places.push_back({entry, part.function, Position::entry, room_at(entry, end, targets)});
+      }
+    }
+    // Where the sweep met bytes that are no code, what it decoded before may be data, too.
+    if (!sweeps[i].whole()) {
+      continue;
+    }
+    bool behind_store = false;
+    for (const Instruction& instruction : sweeps[i].instructions()) {
+      if (instruction.jcc) {
+        places.push_back({instruction.address, part.function, Position::jump, instruction.length});
+      } else if (behind_store && instruction.address != part.start) {
+        places.push_back({instruction.address, part.function, Position::middle,
+                          room_at(instruction.address, end, targets)});
+      }
+      behind_store = instruction.stores;
+    }
+  }
+  return places;
+}
+
+bool fits(Kind kind, const Place& place) {
+  return (kind == Kind::invert) == (place.position == Position::jump) &&
+         code_of(kind).size() <= place.room;
+}
+
+Binary::Patch patch_for(Kind kind, const Place& place, const Binary& binary) {
+  if (kind != Kind::invert) {
+    return {place.address, code_of(kind)};
+  }
+  // Bit 0 of the opcode's last byte negates the condition (Intel SDM 2, appendix B.1.4.7). Branch
+  // prefixes may stand before it.
+  const std::span<const u8> code = binary.bytes(place.address, place.room);
+  std::vector<u8> changed(code.begin(), code.end());
+  for (size_t i = 0; i < changed.size(); ++i) {
+    if ((changed[i] & 0xf0) == 0x70 && (i == 0 || changed[i - 1] != 0x0f)) {
+      changed[i] ^= 1;
+      break;
+    }
+    if (changed[i] == 0x0f && i + 1 < changed.size() && (changed[i + 1] & 0xf0) == 0x80) {
+      changed[i + 1] ^= 1;
+      break;
+    }
+  }
+  return {place.address, changed};
+}
+
+}  // namespace selfheal::cli::campaign

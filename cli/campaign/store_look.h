@@ -1,0 +1,32 @@
+// What a store has come to know from one run to the next.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/campaign/verdict.h"
+
+namespace selfheal::cli::campaign {
+
+class StoreLook {
+ public:
+  explicit StoreLook(std::string path) : path_(std::move(path)) {}
+  const std::string& path() const { return path_; }
+
+  // How many faults were sealed since this was made; cheap.
+  bool has_new_fault() const;
+
+  // Heals so far.
+  u64 heals() const;
+
+  // All processes have ended: promotes what they left, and puts what is new into `run`.
+  void read_into(RunSeen& run);
+
+ private:
+  std::string path_;
+  u64 sealed_ = 0;
+  size_t faults_read_ = 0;
+  size_t heals_read_ = 0;
+};
+
+}  // namespace selfheal::cli::campaign

@@ -1,0 +1,146 @@
+/* A small server whose functions fail in known ways, for test_campaign.py.
+ *
+ * A master forks a worker; two threads of it accept on 127.0.0.1:PORT and answer one line each. Every
+ * request has a function that does the work, where the test puts a fault, and a caller that deals
+ * with the error in its own way: well, or badly.
+ */
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int listener;
+static volatile int poisoned;
+static volatile long journal[64];
+
+/* The results are looked at by sign, so that an error of a healed call is -1. */
+
+__attribute__((noipa)) int read_table(const char* text) {
+  journal[1] = 7; /* something to roll back */
+  int sum = 0;
+  for (; *text != 0; ++text) {
+    sum += *text & 7;
+  }
+  journal[1] = sum;
+  journal[2] = journal[2] + (sum & 1);
+  return sum;
+}
+
+__attribute__((noipa)) int compute(const char* text) { return (int)strlen(text) * 3; }
+__attribute__((noipa)) int parse(const char* text) { return text[0] & 15; }
+__attribute__((noipa)) int store_away(const char* text) { return text[0] & 7; }
+__attribute__((noipa)) int look_up(const char* text) { return text[0] & 3; }
+__attribute__((noipa)) int configure(const char* text) { return text[0] & 1; }
+
+/* Its one conditional jump inverted, it calls NULL: an integrity fault, which is never healed. */
+__attribute__((noipa)) int notify(int (*volatile callback)(void)) {
+  if (callback != 0) {
+    return callback() + 1;
+  }
+  return 5;
+}
+
+/* Its conditional jump inverted, it answers wrongly, and nothing else happens. */
+__attribute__((noipa)) int choose(const char* text) {
+  if (text[0] == 'x') {
+    puts("x");
+    return 20;
+  }
+  return 10;
+}
+
+__attribute__((noipa)) static int answer(const char* request) {
+  if (strcmp(request, "table") == 0) {
+    return read_table(request);
+  }
+  if (strcmp(request, "compute") == 0) { /* its caller spoils everybody's answers */
+    const int result = compute(request);
+    if (result < 0) {
+      poisoned = 100;
+    }
+    return result;
+  }
+  if (strcmp(request, "parse") == 0) { /* ... forgets a descriptor */
+    const int result = parse(request);
+    if (result < 0) {
+      open("/dev/null", O_RDONLY);
+    }
+    return result;
+  }
+  if (strcmp(request, "store") == 0) { /* ... gives up */
+    const int result = store_away(request);
+    if (result < 0) {
+      _exit(1);
+    }
+    return result;
+  }
+  if (strcmp(request, "look") == 0) { /* ... waits for better times */
+    const int result = look_up(request);
+    if (result < 0) {
+      for (;;) {
+        pause();
+      }
+    }
+    return result;
+  }
+  if (strcmp(request, "notify") == 0) {
+    return notify(0);
+  }
+  if (strcmp(request, "choose") == 0) {
+    return choose(request);
+  }
+  return 1;
+}
+
+static void* serve(void* unused) {
+  (void)unused;
+  for (;;) {
+    const int client = accept(listener, 0, 0);
+    char request[64] = "";
+    const ssize_t size = read(client, request, sizeof request - 1);
+    if (size > 0) {
+      request[strcspn(request, "\n")] = 0;
+      const int result = answer(request);
+      char reply[64];
+      const int length = result < 0 ? sprintf(reply, "error\n")
+                                    : sprintf(reply, "%s %d\n", request, result + poisoned);
+      if (write(client, reply, (size_t)length) != length) {
+        perror("write");
+      }
+    }
+    close(client);
+  }
+  return 0;
+}
+
+int main(int count, char** arguments) {
+  if (count != 2 || configure(arguments[1]) < 0) {
+    return 2;
+  }
+  const struct sockaddr_in address = {.sin_family = AF_INET,
+                                      .sin_port = htons((unsigned short)atoi(arguments[1])),
+                                      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  const int on = 1;
+  listener = socket(AF_INET, SOCK_STREAM, 0);
+  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (bind(listener, (const struct sockaddr*)&address, sizeof address) != 0 ||
+      listen(listener, 16) != 0) {
+    perror("listen");
+    return 1;
+  }
+  for (;;) {
+    const pid_t worker = fork();
+    if (worker == 0) {
+      pthread_t second;
+      pthread_create(&second, 0, serve, 0);
+      serve(0);
+    }
+    waitpid(worker, 0, 0);
+    usleep(100000); /* not as fast as it can, when it always dies at once */
+  }
+}
