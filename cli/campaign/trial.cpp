@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fmt/core.h>
 #include <fstream>
+#include <stdexcept>
 #include <sys/stat.h>
 
 #include "cli/campaign/cell.h"
@@ -44,6 +45,13 @@ Outcome renew(Copy& copy, const std::string& folder) {
   ::chmod(folder.c_str(), 0755);
   ::chmod((folder + "/copy").c_str(), 0755);
   return copy.prepare();
+}
+
+// In the middle of a trial it is no fault's doing: the whole trial is void.
+void renew_or_throw(Copy& copy, const std::string& folder) {
+  if (const Outcome made = renew(copy, folder); !made) {
+    throw std::runtime_error(made.error().message);
+  }
 }
 
 std::string not_ready(const std::string& folder, const std::string& run) {
@@ -133,10 +141,9 @@ RunSeen later_run(const Setting& setting, Household& household, const std::strin
                   StoreLook& store, unsigned number) {
   RunSeen run;
   Copy copy(household, setting.server, folder + "/copy");
-  if (renew(copy, folder)) {
-    run.ready = copy.start(
-        {fmt::format("run{}", number), environment_of(setting, store.path()), false, {}});
-  }
+  renew_or_throw(copy, folder);
+  run.ready =
+      copy.start({fmt::format("run{}", number), environment_of(setting, store.path()), false, {}});
   if (run.ready) {
     drive(setting, copy, store, run);
   }
@@ -151,10 +158,9 @@ RunSeen first_run(const Setting& setting, Household& household, const std::strin
   RunSeen run;
   const auto recorded = [&] { return store.has_new_fault(); };
   Copy copy(household, setting.server, folder + "/copy");
-  if (renew(copy, folder)) {
-    run.ready =
-        copy.start({"run1", environment_of(setting, store.path()), false, recorded}) && !recorded();
-  }
+  renew_or_throw(copy, folder);
+  run.ready =
+      copy.start({"run1", environment_of(setting, store.path()), false, recorded}) && !recorded();
   if (run.ready) {
     Answers answers;
     run.late = copy.workload(recorded, answers) == WorkloadEnd::late;
@@ -179,7 +185,8 @@ bool dies_traced(const Setting& setting, Household& household, const std::string
   Trace trace;
   household.set_hook([&](pid_t pid, int status) { return trace.handle(pid, status); });
   Copy copy(household, setting.server, folder + "/copy");
-  if (renew(copy, folder) && copy.start({"traced", {}, true, {}})) {
+  renew_or_throw(copy, folder);
+  if (copy.start({"traced", {}, true, {}})) {
     trace.serving();
     Answers answers;
     copy.workload([] { return false; }, answers);
@@ -283,7 +290,7 @@ std::string cover(const Setting& setting, const std::string& folder,
   return Json({{"seen", std::move(seen)}}).dump();
 }
 
-std::string control(const Setting& setting, const std::string& folder) {
+std::string control(const Setting& setting, const std::string& folder) try {
   Household household;
   StoreLook store(folder + "/store");
   RunSeen run = later_run(setting, household, folder, store, 0);
@@ -297,10 +304,12 @@ std::string control(const Setting& setting, const std::string& folder) {
                                   name_of(judged.verdict), judged.what));
   }
   return Json({{"run", json_run(run)}}).dump();
+} catch (const std::exception& error) {
+  return error_text(error.what());
 }
 
 std::string try_fault(const Setting& setting, const std::string& folder, Kind kind,
-                      const std::string& changed, const std::string& path) {
+                      const std::string& changed, const std::string& path) try {
   if (const Outcome bound = bind_over(changed, path); !bound) {
     return error_text(bound.error().message);
   }
@@ -328,6 +337,8 @@ std::string try_fault(const Setting& setting, const std::string& folder, Kind ki
                {"first", json_run(first)},
                {"last", json_run(last)}})
       .dump();
+} catch (const std::exception& error) {
+  return error_text(error.what());
 }
 
 }  // namespace selfheal::cli::campaign
