@@ -9,13 +9,24 @@ using emulator::Outcome;
 using emulator::Thread;
 
 constexpr u64 factor = 16;
+constexpr unsigned most_halvings = 5;
+
+// What one call needs says little about the next; what many needed, more.
+u64 least_budget(u64 calls_ended) {
+  u64 least = runtime.options.hang_instructions;
+  for (unsigned halved = 0; halved < most_halvings && calls_ended > 1; ++halved) {
+    calls_ended /= 2;
+    least /= 2;
+  }
+  return least;
+}
 
 u64 budget_of(const Region& region) {
   if (region.budget != 0) {
     return region.budget;
   }
   const u64 learned = __atomic_load_n(&region.longest_call, __ATOMIC_RELAXED) * factor;
-  const u64 least = runtime.options.hang_instructions;
+  const u64 least = least_budget(__atomic_load_n(&region.calls_ended, __ATOMIC_RELAXED));
   return learned > least ? learned : least;
 }
 
@@ -32,8 +43,12 @@ void give_budget(Thread& thread, const Region& region) {
 
 // The longest is kept by whoever comes last: one of two calls that end at once may be forgotten.
 void learn_from(const Outcome& outcome, Region& region) {
-  if (region.loops &&
-      outcome.instructions > __atomic_load_n(&region.longest_call, __ATOMIC_RELAXED)) {
+  if (!region.loops) {
+    return;
+  }
+  __atomic_store_n(&region.calls_ended, __atomic_load_n(&region.calls_ended, __ATOMIC_RELAXED) + 1,
+                   __ATOMIC_RELAXED);
+  if (outcome.instructions > __atomic_load_n(&region.longest_call, __ATOMIC_RELAXED)) {
     __atomic_store_n(&region.longest_call, outcome.instructions, __ATOMIC_RELAXED);
   }
 }

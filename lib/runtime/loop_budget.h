@@ -1,9 +1,12 @@
 // How long one call of a region may take that was found looping before.
 //
 // Its calls that come to an end are measured, in instructions; the budget is 16 times the longest,
-// and at least the option hang-instructions. Learned numbers live in the region's cell, so in this
-// process and the children it forks: nothing is taken from the journal, which workers may write
-// anything to. A number in the catalog (`selfheal set --budget`) is used instead of both.
+// and at least the option hang-instructions, halved for each doubling of the number of calls that
+// ended, down to a 32nd: a request that hangs is refused within milliseconds by a function that is
+// called often, and one that is called for the first time may take its time. Learned numbers live
+// in the region's cell, so in this process and the children it forks: nothing is taken from the
+// journal, which workers may write anything to. A number in the catalog (`selfheal set --budget`)
+// is used instead of both.
 //
 // Beside instructions, the call's ticks of processor time are counted (hang-seconds), for loops
 // whose time goes by in what the engine calls natively; and the memory it takes (growth-megabytes).

@@ -178,6 +178,21 @@ class Loops(case.Case):
         self.is_blamed("walk_list", "time-out")
         self.is_healed("walk_list", "threads")
 
+    def test_a_function_that_ended_often_is_not_waited_for_long(self):
+        """With the default budget, for which the engine needs a third of a second."""
+        self.hangs("walk_list")
+        known = self.refused_after(70)
+        self.assertLess(3 * known, self.refused_after(0))
+
+    def refused_after(self, calls):
+        """Seconds of processor time until a call of walk_list is refused, when so many have come to an end."""
+        with self.server(more=":hang-instructions=100000000") as server:
+            for _ in range(calls):
+                self.assertEqual(server.ask("fine"), "ok 0")
+            began = server.used()
+            self.assertEqual(server.ask("walk_list"), "error")
+            return server.used() - began
+
     def test_in_a_fork_child(self):
         self.hangs("walk_list", "fork")
         self.is_blamed("walk_list", "time-out")
