@@ -38,18 +38,12 @@ u64 guarded_in(Thread& t, u64 address, u64 size) {
       return 0;
     }
   }
-  for (u32 i = 0; i < calls.caller_count; ++i) {
-    const u64 hit = lowest_in(calls.callers[i], begin, end);
-    if (hit != 0 && calls.guarded(hit)) {
-      return hit;
-    }
-  }
   return 0;
 }
 
 u64 damaged_frame(Thread& t) {
   CallFrames& calls = machine_of(t).calls;
-  if (machine_of(t).other_stack || t.ignores_overwrites) {
+  if (machine_of(t).other_stack) {
     return 0;
   }
   calls.settle(t.guest.gpr[rsp]);
@@ -61,11 +55,6 @@ u64 damaged_frame(Thread& t) {
   };
   for (u32 i = calls.depth + 1, n = 0; i-- != 0 && n < looked_at_after_a_system_call; ++n) {
     if (const u64 word = damaged(calls.frames[i]); word != 0) {
-      return word;
-    }
-  }
-  for (u32 i = 0; i < calls.caller_count; ++i) {
-    if (const u64 word = damaged(calls.callers[i]); word != 0) {
       return word;
     }
   }

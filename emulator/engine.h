@@ -47,6 +47,8 @@ struct Config {
   bool (*native_text)(u64 address);
   // Is this text of a module? Any thread, at any time.
   bool (*is_text)(u64 address);
+  // Is this memory surely not executable? May take system calls. Null: never known.
+  bool (*is_data)(u64 address);
   // The guest has changed the protection of [begin, end). Null: of no interest.
   void (*protection_changed)(u64 begin, u64 end);
   // Where the rseq_cs field of a thread's registered struct rseq is, from its thread pointer; 0:

@@ -19,6 +19,7 @@ Handler locked_alu_handler(Alu operation, Form form, unsigned bytes);
 Handler shift_handler(Shift operation, Form form, unsigned bytes, bool count_in_cl);
 
 Handler mov_handler(Form form, unsigned bytes);
+Handler load_canary_handler();  // mov %fs:canary_offset, reg
 Handler extend_handler(bool sign, bool from_memory, unsigned to, unsigned from);
 Handler lea_handler(unsigned bytes);
 Handler cmov_handler(unsigned condition, bool from_memory, unsigned bytes);

@@ -3,6 +3,7 @@
 #include "emulator/changing_code.h"
 #include "emulator/clone.h"
 #include "emulator/flags.h"
+#include "emulator/guard.h"
 #include "emulator/handlers.h"
 #include "emulator/interpreter.h"
 #include "emulator/machine.h"
@@ -19,7 +20,7 @@ namespace {
 // variable size or a small stack that lies next to this one: nothing above rsp is then ours for
 // sure.
 constexpr u64 same_stack_reach = 64 * 1024;
-constexpr u64 same_stack_sure = 4096;
+constexpr u64 same_stack_sure = CallFrames::same_stack_sure;
 
 // Not an address of user memory, or no address at all: then the jump itself faults, with rip where
 // the jump is. Or code beyond 47 bits. The processor must make it.
@@ -69,9 +70,29 @@ const Op* return_to_caller(Thread& t, const Op& op, u64 extra) {
   return go_to(t, op, target);
 }
 
+// A computed branch could not be followed. Does it lead to data? Then it is at fault, before the
+// processor would fetch there: nothing of it has happened, and rsp is `sp` again.
+[[gnu::cold]] const Op* judge_target(Thread& t, u64 target, u64 sp) {
+  if (machine_of(t).stop != Stop::unsupported || t.guest.rip != target ||
+      config().is_data == nullptr) {
+    return nullptr;
+  }
+  const VectorScope keep;
+  if (config().is_data(target)) {
+    t.guest.gpr[rsp] = sp;
+    stop_with_fault(t, FaultKind::exec_violation, Access::execute, target);
+  }
+  return nullptr;
+}
+
 const Op* jump_computed(Thread& t, const Op& op, u64 target) {
-  machine_of(t).calls.settle(t.guest.gpr[rsp]);
-  return is_nowhere(target) ? leave_to_nowhere(t) : go_to(t, op, target);
+  const u64 sp = t.guest.gpr[rsp];
+  machine_of(t).calls.settle(sp);
+  if (is_nowhere(target)) [[unlikely]] {
+    return leave_to_nowhere(t);
+  }
+  const Op* next = go_to(t, op, target);
+  return next != nullptr ? next : judge_target(t, target, sp);
 }
 
 const Op* call(Thread& t, const Op& op, u64 target) {
@@ -83,6 +104,12 @@ const Op* call(Thread& t, const Op& op, u64 target) {
   }
   machine_of(t).calls.enter(t.guest.gpr[rsp], op.next_rip());
   return go_to(t, op, target);
+}
+
+const Op* call_computed(Thread& t, const Op& op, u64 target) {
+  const u64 sp = t.guest.gpr[rsp];
+  const Op* next = call(t, op, target);
+  return next != nullptr ? next : judge_target(t, target, sp);
 }
 
 template <unsigned Code>
@@ -132,7 +159,7 @@ void note_stack(Thread& t) {
   m.elide_top = m.other_stack ? 0 : sp < m.stack_floor - same_stack_sure ? sp : t.entry_sp;
   m.calls.watch(m.elide_top != t.entry_sp);
   if (!m.other_stack) {
-    m.calls.settle(sp);
+    m.calls.moved(sp);
   }
 }
 
@@ -164,12 +191,12 @@ const Op* do_call(Thread& t, const Op& op) {
 }
 
 const Op* do_call_register(Thread& t, const Op& op) {
-  return call(t, op, get<u64>(t, op.a));
+  return call_computed(t, op, get<u64>(t, op.a));
 }
 
 const Op* do_call_memory(Thread& t, const Op& op) {
   u64 target;
-  return load<u64>(t, effective(t, op), target) ? call(t, op, target) : nullptr;
+  return load<u64>(t, effective(t, op), target) ? call_computed(t, op, target) : nullptr;
 }
 
 const Op* do_return(Thread& t, const Op& op) {

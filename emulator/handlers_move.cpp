@@ -30,6 +30,11 @@ const Op* mov_rm(Thread& t, const Op& op) {
   return &op + 1;
 }
 
+const Op* load_canary(Thread& t, const Op& op) {
+  note_canary_load(t, op);
+  return mov_rm<u64>(t, op);
+}
+
 template <typename T>
 const Op* mov_mr(Thread& t, const Op& op) {
   const u64 address = effective(t, op);
@@ -188,6 +193,10 @@ Handler mov_handler(Form form, unsigned bytes) {
                                          SELFHEAL_SIZES(mov_rm), SELFHEAL_SIZES(mov_mr),
                                          SELFHEAL_SIZES(mov_mi)};
   return form <= Form::mi ? table[static_cast<u8>(form)][width_of(bytes)] : nullptr;
+}
+
+Handler load_canary_handler() {
+  return load_canary;
 }
 
 Handler extend_handler(bool sign, bool from_memory, unsigned to, unsigned from) {

@@ -8,10 +8,6 @@
 namespace selfheal::emulator {
 namespace {
 
-// Where glibc keeps it, from the thread pointer (tcbhead_t::stack_guard; System V psABI, 6.2.5
-// leaves the place to the C library, compilers know it).
-constexpr u64 canary_offset = 0x28;
-
 // No canary ever has its lowest byte set: that one is NUL, to stop string functions.
 constexpr u64 no_canary = ~u64{0};
 
@@ -74,25 +70,18 @@ void begin_frames(Thread& t) {
   }
   calls.drop();
   calls.depth = 0;
-  for (; calls.caller_count != 0; --calls.caller_count) {
-    calls.guard[CallFrames::cell_of(calls.callers[calls.caller_count - 1].slot)] = 0;
-  }
   calls.frames[0] = {t.entry_sp, t.return_address, 0};
   calls.protect(t.entry_sp, CallFrames::is_return);
   const u64 canary = raw_load<u64>(m.fs_base + canary_offset);
   calls.canary = canary != 0 ? canary : no_canary;
-  calls.entry_sp = calls.highest = t.entry_sp;
-  for (u32 i = 0; i < CallFrames::max_callers && t.caller_slots[i] != 0; ++i) {
-    calls.highest = t.caller_slots[i];
-    calls.callers[calls.caller_count++] = {calls.highest, raw_load<u64>(calls.highest), 0};
-    calls.protect(calls.highest, CallFrames::is_return);
-  }
+  calls.canary_register = no_register;
+  calls.entry_sp = calls.lowest_sp = t.entry_sp;
   calls.watch(false);
 }
 
 bool may_overwrite(Thread& t, u64 address, u64 size) {
   Machine& m = machine_of(t);
-  const u64 word = t.ignores_overwrites ? 0 : guarded_in(t, address, size);
+  const u64 word = guarded_in(t, address, size);
   if (word == 0) {
     return true;
   }
@@ -114,10 +103,13 @@ bool may_overwrite(Thread& t, u64 address, u64 size) {
 }
 
 bool may_return(Thread& t, u64 sp, u64 target) {
+  if (machine_of(t).other_stack) {
+    return true;  // above the entry, or elsewhere: no call of the region's has pushed the word
+  }
   CallFrames& calls = machine_of(t).calls;
   calls.settle(sp);
   const CallFrame& frame = calls.frames[calls.depth];
-  if (frame.slot == sp && frame.target != target && calls.guarded(sp) && !t.ignores_overwrites) {
+  if (frame.slot == sp && frame.target != target && calls.guarded(sp)) {
     stop_with_fault(t, FaultKind::return_mismatch, Access::execute, target);
     return false;
   }
@@ -127,13 +119,24 @@ bool may_return(Thread& t, u64 sp, u64 target) {
   return true;
 }
 
+void note_canary_load(Thread& t, const Op& op) {
+  CallFrames& calls = machine_of(t).calls;
+  calls.canary_register = op.a;
+  calls.canary_frame = calls.frames[calls.depth].slot;
+}
+
 void note_canary(Thread& t, const Op& op, u64 address) {
   CallFrames& calls = machine_of(t).calls;
-  if (!names_its_word(op) || address % 8 != 0 || !own_frame(t, address, 8)) {
+  if (op.b != calls.canary_register || !names_its_word(op) || address % 8 != 0 ||
+      !own_frame(t, address, 8)) {
     return;
   }
+  calls.canary_register = no_register;
   calls.settle(t.guest.gpr[rsp]);
   CallFrame& frame = calls.frames[calls.depth];
+  if (frame.slot != calls.canary_frame) {
+    return;
+  }
   if (address >= t.guest.gpr[rsp] && address < frame.slot) {
     calls.drop_canary();
     frame.canary = address;

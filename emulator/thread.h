@@ -53,13 +53,11 @@ struct Thread {
   u64 resume;
   u64 deliver;
   ThreadState state;
-  bool signal_waits;        // to be delivered before the next block: interrupt.h
-  bool time_is_up;          // a system call that waits has been cut short: budget.cpp
-  bool escaped;             // set by take_fault
-  u64 entry_sp;             // guest rsp at region entry: [entry_sp] holds the return address
-  u64 return_address;       // as it was at entry
-  bool ignores_overwrites;  // its return addresses and canaries are not guarded: call_frames.h
-  u64 caller_slots[4];   // where its callers' return addresses lie, ascending; 0: no more are known
+  bool signal_waits;     // to be delivered before the next block: interrupt.h
+  bool time_is_up;       // a system call that waits has been cut short: budget.cpp
+  bool escaped;          // set by take_fault
+  u64 entry_sp;          // guest rsp at region entry: [entry_sp] holds the return address
+  u64 return_address;    // as it was at entry
   Registers checkpoint;  // of the region's entry
   u32 checkpoint_mxcsr;
   u16 checkpoint_x87_control;

@@ -63,7 +63,13 @@ Handler shift(Op& op, const Instruction& in, Shift operation) {
 
 Handler move(Op& op, const Instruction& in) {
   Form form;
-  return two_operand_form(op, in, form) ? mov_handler(form, in.bytes_of(0)) : nullptr;
+  if (!two_operand_form(op, in, form)) {
+    return nullptr;
+  }
+  const bool of_thread = op.segment == Segment::fs && op.base == no_register &&
+                         op.index == no_register && op.displacement == canary_offset;
+  return of_thread && form == Form::rm && in.bytes_of(0) == 8 ? load_canary_handler()
+                                                              : mov_handler(form, in.bytes_of(0));
 }
 
 Handler extend(Op& op, const Instruction& in, bool sign) {

@@ -121,6 +121,11 @@ CodeKind code_kind(u64 address) {
   return is_executable(address) ? CodeKind::may_change : CodeKind::none;
 }
 
+bool is_data(u64 address) {
+  Mapping mapping;
+  return may_read_map() && find_mapping(address, mapping) && !mapping.executable;
+}
+
 void protection_changed(u64 begin, u64 end) {
   if (!emulator::started() || begin >= end) {
     return;

@@ -16,6 +16,9 @@ namespace selfheal::runtime {
 // For emulator::Config: one thread at a time asks.
 emulator::CodeKind code_kind(u64 address);
 
+// Is it mapped, and not executable? False also where that cannot be known.
+bool is_data(u64 address);
+
 // Text of a module that nobody can write to without changing its protection first. Any thread.
 bool is_fixed_text(u64 address);
 

@@ -163,6 +163,7 @@ bool start_engine() {
   config.code_kind = &code_kind;
   config.native_text = &native_text;
   config.is_text = &is_fixed_text;
+  config.is_data = &is_data;
   config.protection_changed = &protection_changed;
   config.code_size = code_memory_size;
   config.block_memory = block_memory_size;

@@ -42,7 +42,6 @@ constinit thread_local Code enter_target = &selfheal_enter_native;
 
 void take_checkpoint(Thread& thread, const Region& region) {
   thread.guest.rip = region.entry;
-  thread.ignores_overwrites = !region.guards_stack;
   thread.entry_sp = thread.guest.gpr[rsp];
   thread.return_address = *pointer_to<const u64>(thread.entry_sp);
   copy_registers(thread.checkpoint, thread.guest);

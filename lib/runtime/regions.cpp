@@ -173,13 +173,6 @@ const char* install(const Target& target, u64 recorded_hash, const store::Catalo
   return nullptr;
 }
 
-// Only there are return addresses and canaries guarded: what programs do to them on purpose is not
-// always told from an attack.
-bool speaks_of_overwrites(FaultKind kind) {
-  return kind == FaultKind::smashed_stack || kind == FaultKind::stack_overwrite ||
-         kind == FaultKind::return_mismatch || kind == FaultKind::exec_violation;
-}
-
 // Fills the region's cell. A thread may come through the new stub before that: it finds an entry
 // that is not the patch's and goes on natively (run_region), so `entry` is written last.
 void describe(u32 index, const Target& target, const store::CatalogEntry* entry,
@@ -198,7 +191,6 @@ void describe(u32 index, const Target& target, const store::CatalogEntry* entry,
   region.error_set = decision.error_set;
   region.error_number = decision.error_number;
   region.value = decision.value;
-  region.guards_stack = entry != nullptr && speaks_of_overwrites(entry->fault_kind);
   region.simulate = decision.mode == store::RuleMode::simulate;
   region.percent = decision.percent;
   region.loops = entry != nullptr && (entry->fault_kind == FaultKind::time_out ||

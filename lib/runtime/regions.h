@@ -28,12 +28,11 @@ struct Region {
   bool unprotected_noted;  // its undo log overflowed once; said so
   i32 error_number;
   u64 value;
-  u64 budget;         // instructions, by the catalog; 0: learned
-  u64 longest_call;   // instructions, of those that came to an end
-  u64 calls_ended;    // of a region that loops; about: one of two that end at once may be forgotten
-  bool guards_stack;  // its faults were of the kind that overwrites return addresses
-  bool simulate;      // write down what would be healed, and let it happen
-  u8 percent;         // of its faults that are healed
+  u64 budget;        // instructions, by the catalog; 0: learned
+  u64 longest_call;  // instructions, of those that came to an end
+  u64 calls_ended;   // of a region that loops; about: one of two that end at once may be forgotten
+  bool simulate;     // write down what would be healed, and let it happen
+  u8 percent;        // of its faults that are healed
 };
 
 // What its budget goes by (store/budget.h).

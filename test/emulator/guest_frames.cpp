@@ -94,6 +94,8 @@ BARE u64 guest_seven() {
 }
 
 // Idioms. guest_retpoline(f): jumps to f by a return. guest_call_pop: its slot becomes a local's.
+// guest_spill(a, b): both are one local, in turn. guest_coroutine(a): runs code on a stack that is
+// an array in its frame, leaves it in the middle of a call, and uses the array for `a`.
 asm(R"(
   .text
   .globl guest_retpoline
@@ -116,6 +118,35 @@ guest_exchange:
   .type guest_push_return, @function
 guest_push_return:
   push %rdi
+  ret
+  .globl guest_spill
+  .type guest_spill, @function
+guest_spill:
+  sub $24, %rsp
+  mov %rdi, 8(%rsp)
+  mov %rsi, 8(%rsp)
+  mov 8(%rsp), %rax
+  add $24, %rsp
+  ret
+  .globl guest_coroutine
+  .type guest_coroutine, @function
+guest_coroutine:
+  push %rbx
+  sub $16384, %rsp
+  mov %rsp, %rbx
+  lea 16000(%rsp), %rax
+  call 1f
+  jmp 3f
+1: mov %rax, %rsp
+  call 2f
+  ud2
+2: lea -8(%rbx), %rsp
+  ret
+3: lea 15992(%rsp), %rdx
+  mov %rdi, (%rdx)
+  mov (%rdx), %rax
+  add $16384, %rsp
+  pop %rbx
   ret
   .globl guest_call_pop
   .type guest_call_pop, @function

@@ -25,6 +25,8 @@ u64 guest_exchange(u64 (*)());
 u64 guest_push_return(u64 (*)());
 u64 guest_call_pop(u64);
 u64 guest_drop_call(u64);
+u64 guest_spill(u64, u64);
+u64 guest_coroutine(u64);
 }
 
 namespace {
@@ -140,6 +142,20 @@ TEST_CASE("the canary of a frame left by a tail call is memory like any other") 
     REQUIRE(host::call(guest_tail_call, n) == static_cast<u8>(n - 1));
     REQUIRE(session.outcome.stop == Stop::returned);
   }
+}
+
+TEST_CASE("a word that happens to hold the canary's value is memory like any other") {
+  start();
+  u64 canary;
+  asm("mov %%fs:0x28, %0" : "=r"(canary));
+  REQUIRE(host::call(guest_spill, canary, u64{7}) == 7);
+  REQUIRE(session.outcome.stop == Stop::returned);
+}
+
+TEST_CASE("the stack of a coroutine that was left is memory like any other") {
+  start();
+  REQUIRE(host::call(guest_coroutine, u64{8}) == 8);
+  REQUIRE(session.outcome.stop == Stop::returned);
 }
 
 TEST_CASE("a recursion deeper than what is remembered goes on") {
