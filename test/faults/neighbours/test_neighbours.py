@@ -247,7 +247,7 @@ class Interpreters(Neighbour):
     def test_mono(self):
         program = os.path.join(self.folder, "Neighbours.exe")
         subprocess.run(["mcs", f"-out:{program}", source("Neighbours.cs")], check=True, timeout=150)
-        # With every probe forced on, about one run in eighteen dies: docs/faults.md.
+        # With every probe forced on, about one run in forty dies: docs/faults.md.
         self.assert_same("mono", program, status=7, every_probe=False)
         self.assert_nothing_recorded()
         self.assert_doctor_says("mono", "Mono")
