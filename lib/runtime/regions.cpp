@@ -1,5 +1,7 @@
 #include "lib/runtime/regions.h"
 
+#include <atomic>
+
 #include "emulator/models.h"
 #include "lib/image/function.h"
 #include "lib/patch/standing.h"
@@ -173,34 +175,6 @@ const char* install(const Target& target, u64 recorded_hash, const store::Catalo
   return nullptr;
 }
 
-// Fills the region's cell. A thread may come through the new stub before that: it finds an entry
-// that is not the patch's and goes on natively (run_region), so `entry` is written last.
-void describe(u32 index, const Target& target, const store::CatalogEntry* entry,
-              const store::Decision& decision) {
-  Region& region = regions[index];
-  __atomic_store_n(&region.entry, 0, __ATOMIC_RELEASE);
-  region.function.entry = {target.module->offset_of(target.function.start), 0, {}};
-  region.function.code_hash = target.code_hash;
-  region.function.size = static_cast<u32>(target.function.size);
-  region.module = name_module(*target.module);
-  region.catalog_id = entry == nullptr ? 0 : entry->id;
-  region.remedies = entry == nullptr ? 0 : entry->remedies;
-  region.reserve_class = reserve_class_of(entry);
-  region.policy = entry == nullptr ? store::Policy::heal : entry->policy;
-  region.value_set = decision.value_set;
-  region.error_set = decision.error_set;
-  region.error_number = decision.error_number;
-  region.value = decision.value;
-  region.simulate = decision.mode == store::RuleMode::simulate;
-  region.percent = decision.percent;
-  region.loops = entry != nullptr && (entry->fault_kind == FaultKind::time_out ||
-                                      entry->fault_kind == FaultKind::memory_growth);
-  region.budget = entry == nullptr ? 0 : entry->instruction_budget;
-  region.heals_integrity = entry != nullptr && entry->policy_by_user != 0;
-  region.unprotected_noted = false;
-  __atomic_store_n(&region.entry, target.function.start, __ATOMIC_RELEASE);
-}
-
 // Where the fault seen last stands in the region itself: the instruction, or behind the call. A
 // recursion's is the call of itself, which every innermost activation goes by.
 u64 site_in(const image::Module& module, const store::CatalogEntry* entry) {
@@ -209,6 +183,47 @@ u64 site_in(const image::Module& module, const store::CatalogEntry* entry) {
     return 0;
   }
   return module.bias + entry->frames[entry->blamed_frame].offset;
+}
+
+// What the catalog and the policy say of a region. Calls of it may be under way: each word is right
+// by itself, and a value is there before it is said to be set.
+void settle(Region& region, const store::CatalogEntry* entry, const store::Decision& decision) {
+  region.catalog_id = entry == nullptr ? 0 : entry->id;
+  region.remedies = entry == nullptr ? 0 : entry->remedies;
+  region.reserve_class = reserve_class_of(entry);
+  region.policy = entry == nullptr ? store::Policy::heal : entry->policy;
+  region.value = decision.value_set ? decision.value : region.value;
+  region.error_number = decision.error_set ? decision.error_number : region.error_number;
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  region.value_set = decision.value_set;
+  region.error_set = decision.error_set;
+  region.simulate = decision.mode == store::RuleMode::simulate;
+  region.percent = decision.percent;
+  region.loops = entry != nullptr && (entry->fault_kind == FaultKind::time_out ||
+                                      entry->fault_kind == FaultKind::memory_growth);
+  region.budget = entry == nullptr ? 0 : entry->instruction_budget;
+  region.heals_integrity = entry != nullptr && entry->policy_by_user != 0;
+}
+
+// Fills the region's cell. A thread may come through the new stub before that: it finds an entry
+// that is not the patch's and goes on natively (run_region), so `entry` is written last. A cell
+// that is filled already is only settled: its calls are not to go natively meanwhile.
+void describe(u32 index, const Target& target, const store::CatalogEntry* entry,
+              const store::Decision& decision) {
+  Region& region = regions[index];
+  if (region.entry == target.function.start && region.function.code_hash == target.code_hash) {
+    settle(region, entry, decision);
+    return;
+  }
+  __atomic_store_n(&region.entry, 0, __ATOMIC_RELEASE);
+  learn_exits(index, target.function, site_in(*target.module, entry));
+  region.function.entry = {target.module->offset_of(target.function.start), 0, {}};
+  region.function.code_hash = target.code_hash;
+  region.function.size = static_cast<u32>(target.function.size);
+  region.module = name_module(*target.module);
+  region.unprotected_noted = false;
+  settle(region, entry, decision);
+  __atomic_store_n(&region.entry, target.function.start, __ATOMIC_RELEASE);
 }
 
 // Patches one function; says why not. `wanted` marks the index as one that stays.
@@ -241,7 +256,6 @@ const char* protect(const image::Module& module, const NamedPlace& place, u64 re
   if (problem != nullptr) {
     return problem;
   }
-  learn_exits(static_cast<u64>(index), target.function, site_in(module, entry));
   describe(static_cast<u32>(index), target, entry, decision);  // now calls of it may be healed
   wanted.add(static_cast<u32>(index));
   return nullptr;
