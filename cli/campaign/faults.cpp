@@ -18,11 +18,13 @@ std::vector<u8> code_of(Kind kind) {
     case Kind::ud2:
       return {0x0f, 0x0b};
     case Kind::abort:
-      return {0x6a, 0x27, 0x58, 0x0f, 0x05,  // push $39; pop %rax; syscall         getpid()
-              0x97,                          // xchg %eax, %edi                     kill(it,
-              0x6a, 0x06, 0x5e,              // push $6; pop %rsi                        SIGABRT)
-              0x6a, 0x3e, 0x58, 0x0f, 0x05,  // push $62; pop %rax; syscall
-              0x0f, 0x0b};                   // ud2, where SIGABRT does not end it
+      // tkill(gettid(), SIGABRT), to the thread itself, as abort() does it. What is sent to the
+      // process may interrupt another thread of it, where it is nobody's fault.
+      return {0x31, 0xc0, 0xb0, 0xba, 0x0f, 0x05,  // xor %eax, %eax; mov $186, %al; syscall
+              0x97,                                // xchg %eax, %edi
+              0x6a, 0x06, 0x5e,                    // push $6; pop %rsi
+              0x89, 0xf0, 0xb0, 0xc8, 0x0f, 0x05,  // mov %esi, %eax; mov $200, %al; syscall
+              0x0f, 0x0b};                         // ud2, where SIGABRT does not end it
     case Kind::loop:
       return {0xeb, 0xfe};  // jmp .
     case Kind::invert:

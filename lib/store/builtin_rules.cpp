@@ -3,9 +3,9 @@
 // A function that answers "may he in?" has an error value like any other, but a wrong guess at it
 // opens the door: for many of them 0 means yes. They are told by their names, and where they live:
 // libraries whose business is authentication or the checking of signatures; and, where there are no
-// names, by the checks of such libraries that they call (lib/recover/access.h). For these only a value
-// that somebody set (`selfheal set`, a rule) or that was learned is returned; else the fault ends
-// the process, as it always did. Too wide a net costs a heal, too narrow a one a break-in.
+// names, by the checks of such libraries that they call (lib/recover/access.h). For these only a
+// value that somebody set (`selfheal set`, a rule) or that was learned is returned; else the fault
+// ends the process, as it always did. Too wide a net costs a heal, too narrow a one a break-in.
 #include "lib/store/rules.h"
 
 namespace selfheal::store {

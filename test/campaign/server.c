@@ -1,8 +1,8 @@
 /* A small server whose functions fail in known ways, for test_campaign.py.
  *
- * A master forks a worker; two threads of it accept on 127.0.0.1:PORT and answer one line each. Every
- * request has a function that does the work, where the test puts a fault, and a caller that deals
- * with the error in its own way: well, or badly.
+ * A master forks a worker; two threads of it accept on 127.0.0.1:PORT and answer one line each.
+ * Every request has a function that does the work, where the test puts a fault, and a caller that
+ * deals with the error in its own way: well, or badly.
  */
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -31,11 +31,21 @@ __attribute__((noipa)) int read_table(const char* text) {
   return sum;
 }
 
-__attribute__((noipa)) int compute(const char* text) { return (int)strlen(text) * 3; }
-__attribute__((noipa)) int parse(const char* text) { return text[0] & 15; }
-__attribute__((noipa)) int store_away(const char* text) { return text[0] & 7; }
-__attribute__((noipa)) int look_up(const char* text) { return text[0] & 3; }
-__attribute__((noipa)) int configure(const char* text) { return text[0] & 1; }
+__attribute__((noipa)) int compute(const char* text) {
+  return (int)strlen(text) * 3;
+}
+__attribute__((noipa)) int parse(const char* text) {
+  return text[0] & 15;
+}
+__attribute__((noipa)) int store_away(const char* text) {
+  return text[0] & 7;
+}
+__attribute__((noipa)) int look_up(const char* text) {
+  return text[0] & 3;
+}
+__attribute__((noipa)) int configure(const char* text) {
+  return text[0] & 1;
+}
 
 /* Its one conditional jump inverted, it calls NULL: an integrity fault, which is never healed. */
 __attribute__((noipa)) int notify(int (*volatile callback)(void)) {
@@ -136,9 +146,11 @@ int main(int count, char** arguments) {
   for (;;) {
     const pid_t worker = fork();
     if (worker == 0) {
+      pthread_t first;
       pthread_t second;
+      pthread_create(&first, 0, serve, 0);
       pthread_create(&second, 0, serve, 0);
-      serve(0);
+      pthread_join(first, 0); /* what is sent to the process may come here */
     }
     waitpid(worker, 0, 0);
     usleep(100000); /* not as fast as it can, when it always dies at once */

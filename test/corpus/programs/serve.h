@@ -41,9 +41,9 @@ char* next_word(char** rest);
 /* Nor may gcc put its beginning into its callers and leave a function of one ud2: where a request
  * handler calls it, no function is left between the two that could fail. */
 #ifdef __clang__
-#define WHOLE_STEP STEP
+  #define WHOLE_STEP STEP
 #else
-#define WHOLE_STEP __attribute__((noinline, noipa))
+  #define WHOLE_STEP __attribute__((noinline, noipa))
 #endif
 
 #endif
