@@ -1,8 +1,11 @@
 #include "lib/runtime/live.h"
 
+#include <ctime>
+#include <linux/futex.h>
 #include <sys/single_threaded.h>
 
 #include "emulator/engine.h"
+#include "lib/base/raw_syscall.h"
 #include "lib/image/module.h"
 #include "lib/patch/module_watch.h"
 #include "lib/runtime/breaker.h"
@@ -32,20 +35,56 @@ Threads threads_now() {
   return __libc_single_threaded != 0 ? Threads::one : Threads::many;
 }
 
+constexpr u64 longest_wait = 100'000'000;  // ns
+constexpr timespec nap = {0, 100'000};
+
+constinit thread_local bool holds_changing = false;
+// Its holder kept a thread waiting in vain, and has not let go of it since.
+constinit std::atomic<bool> holder_stands{false};
+
 // Held by the one thread that changes patches and catalog.
 class Changing {
  public:
-  Changing() : held_(!runtime.changing.exchange(true)) {}
+  Changing() : held_(take()) {}
   Changing(const Changing&) = delete;
   Changing& operator=(const Changing&) = delete;
   ~Changing() {
     if (held_) {
+      holds_changing = false;
       runtime.changing.store(false);
     }
   }
   explicit operator bool() const { return held_; }
 
+  // For as long as `reason` holds, but not for ever: the holder may wait for a lock of ours. Not
+  // for this thread itself, whose change a handler has interrupted.
+  void wait_while(bool (*reason)()) {
+    if (held_ || holds_changing || holder_stands.load() || !probes::allowed(probes::Call::futex)) {
+      return;
+    }
+    const u64 deadline = monotonic_ns() + longest_wait;
+    while (!held_ && reason()) {
+      if (monotonic_ns() >= deadline) {
+        holder_stands.store(true);
+        return;
+      }
+      static const u32 nobody_wakes = 0;
+      raw_syscall(SYS_futex, address_of(&nobody_wakes), FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 0,
+                  address_of(&nap));
+      held_ = take();
+    }
+  }
+
  private:
+  static bool take() {
+    if (runtime.changing.exchange(true)) {
+      return false;
+    }
+    holds_changing = true;
+    holder_stands.store(false);
+    return true;
+  }
+
   bool held_;
 };
 
@@ -146,12 +185,34 @@ bool in_engine() {
   return state != emulator::ThreadState::absent && state != emulator::ThreadState::idle;
 }
 
-// True: nothing is left to do.
+void protect_where_needed() {
+  if (runtime.regions.load() != 0) {
+    protect_thread();
+  }
+}
+
+u64 news() {
+  const u64* word = runtime.store.journal.news();
+  return word == nullptr ? 0 : __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
+// What somebody has caught up with.
+constinit std::atomic<u64> old_news{0};
+
+bool is_behind() {
+  return old_news.load() != news();
+}
+
+// True: nothing is left to do. While another thread is taking up what is new, this one waits: its
+// next call of the very function that was blamed may come before its next blocking call.
 bool catch_up() {
-  const Changing changing;
+  Changing changing;
+  changing.wait_while(&is_behind);
   if (!changing) {
+    protect_where_needed();
     return false;
   }
+  const u64 taken_up = news();
   promote_if_ours();
   const u64 before = runtime.store.catalog.generation();
   load_catalog();
@@ -159,10 +220,9 @@ bool catch_up() {
       breakers_changed(realtime_ns())) {
     apply(threads_now());
   }
+  old_news.store(taken_up);
   const bool settled = runtime.patcher.upgrade_pending() == 0 && !unfinished;
-  if (runtime.regions.load() != 0) {
-    protect_thread();
-  }
+  protect_where_needed();
   return settled && alarms_due == 0 && !breaker_will_close() &&
          !store::catalog_is_stale(runtime.store);
 }
@@ -199,9 +259,7 @@ void on_modules_changed() {
 void on_thread_started() {
   learn_stack();
   watch_thread();
-  if (runtime.regions.load() != 0) {
-    protect_thread();
-  }
+  protect_where_needed();
 }
 
 void on_thread_ending() {

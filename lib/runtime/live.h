@@ -3,7 +3,8 @@
 //   another process records a fault ─► journal header changes ─► our next blocking call notices
 //        (one load) ─► on_progress: promote, if the store is ours ─► load the new catalog ─► patch
 //
-// One thread at a time does it; the others go on and look again at their next blocking call.
+// One thread at a time does it. The others wait for it, a tenth of a second at most, while what is
+// new has not been taken up; else they go on and look again at their next blocking call.
 #pragma once
 
 #include <span>

@@ -8,7 +8,8 @@
 //   GET /spin        the loop that serves stops serving, and turns
 //   GET /deadlock    two threads wait for each other's mutex, and the main thread for them
 //   GET /sleep       waits for a minute before it answers
-//   GET /grow        load_all() takes more and more memory, until it has a GiB; then 200
+//   GET /grow        load_all() takes more and more memory, until it has a GiB; then 200. Ten
+//                    seconds of processor time
 //   GET /broken      answers 500 from now on
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,6 +22,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char* status = "200 OK";
@@ -41,6 +43,12 @@ __attribute__((noinline)) int parse_list(const char* text) {
   return elements;
 }
 
+static double processor_time(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
 __attribute__((noinline)) char* load_all(size_t limit) {
   const size_t step = 1 << 20;
   char** blocks = calloc(limit / step, sizeof *blocks);
@@ -50,10 +58,14 @@ __attribute__((noinline)) char* load_all(size_t limit) {
     if (block == NULL) {
       return NULL;
     }
-    // Slowly, as one that reads it from somewhere.
-    for (int pass = 0; pass < 40; ++pass) {
-      memset(block, pass, step);
-    }
+    // Slowly, as one that reads it from somewhere, and as slowly on a fast machine: the supervisor
+    // has to see it at it.
+    const double until = processor_time() + 0.01;
+    do {
+      for (int pass = 0; pass < 40; ++pass) {
+        memset(block, pass, step);
+      }
+    } while (processor_time() < until);
     blocks[used / step] = block;
   }
   return blocks[0];
