@@ -7,3 +7,10 @@
 #else
   #define SELFHEAL_OPAQUE __attribute__((noipa))
 #endif
+
+// A function of its own: neither inlined nor cloned, but optimised like any other.
+#ifdef __clang__  // which clones nothing
+  #define SELFHEAL_APART __attribute__((noinline))
+#else
+  #define SELFHEAL_APART __attribute__((noinline, noclone))
+#endif

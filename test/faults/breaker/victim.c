@@ -18,6 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "test/support/opaque.h"
+
 static volatile int seen;
 
 static char* hidden(char* p) {
@@ -25,7 +27,7 @@ static char* hidden(char* p) {
   return p;
 }
 
-__attribute__((noinline, noclone)) static int overflow(const char* bytes, long size) {
+SELFHEAL_APART static int overflow(const char* bytes, long size) {
   char buffer[32];
   char* to = hidden(buffer);
   for (long i = 0; i < size; ++i) {
@@ -35,7 +37,7 @@ __attribute__((noinline, noclone)) static int overflow(const char* bytes, long s
   return size < 0 ? -1 : 1;
 }
 
-__attribute__((noinline, noclone)) static int peek(uint64_t address, uint64_t* value) {
+SELFHEAL_APART static int peek(uint64_t address, uint64_t* value) {
   if (address == 0) {
     return -1;
   }
@@ -43,7 +45,7 @@ __attribute__((noinline, noclone)) static int peek(uint64_t address, uint64_t* v
   return 0;
 }
 
-__attribute__((noinline, noclone)) static int null(char** where) {
+SELFHEAL_APART static int null(char** where) {
   if (where == NULL) {
     return -1;
   }

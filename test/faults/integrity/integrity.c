@@ -8,8 +8,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define BARE __attribute__((noinline, noclone, no_stack_protector))
-#define WITH_CANARY __attribute__((noinline, noclone))
+#include "test/support/opaque.h"
+
+#define BARE SELFHEAL_APART __attribute__((no_stack_protector))
+#define WITH_CANARY SELFHEAL_APART
 
 // Keeps the compiler from knowing what a buffer's address is good for.
 static char* hidden(char* p) {
@@ -89,11 +91,11 @@ BARE static void attacker_wants(void) {
 }
 BARE static int one_word(const char* request) {
   uint64_t words[4] = {0};
-  uint64_t* to = (uint64_t*)hidden((char*)words);
+  uint64_t* to = (void*)hidden((char*)words);
   if (strlen(request) > 31) {
     // Where the return address is, says the call frame; an attacker knows the program.
     uint64_t* slot = (uint64_t*)__builtin_frame_address(0) + 1;
-    to = (uint64_t*)hidden((char*)slot);
+    to = (void*)hidden((char*)slot);
     *to = (uint64_t)&attacker_wants;
     return 0;
   }

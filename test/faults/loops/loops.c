@@ -6,14 +6,9 @@
 #include <string.h>
 #include <time.h>
 
-/* A function of its own, by either compiler. */
-#ifdef __clang__
-  #define APART __attribute__((noinline))
-#else
-  #define APART __attribute__((noinline, noclone))
-#endif
+#include "test/support/opaque.h"
 
-#define FUNCTION APART
+#define FUNCTION SELFHEAL_APART
 
 FUNCTION static int blanks_at(const char* text) {
   int count = 0;
