@@ -6,6 +6,7 @@
 
 #include "emulator/actions_internal.h"
 #include "emulator/guard.h"
+#include "emulator/thread.h"
 #include "lib/base/raw_syscall.h"
 
 namespace selfheal::emulator {
@@ -172,6 +173,9 @@ bool undo(const ActionRecord& record, RollbackState& state, Thread* owner) {
       return succeeds(SYS_umask, a);
     case Action::restore_gs_base:
       asm volatile("wrgsbase %0" : : "r"(a));
+      return true;
+    case Action::drop_output:
+      drop_held_output(*owner, a);
       return true;
 
     case Action::unlock_mutex:

@@ -48,6 +48,7 @@ enum class Action : u32 {
   restore_altstack,     // a: ss_sp, b: ss_flags, c: ss_size
   restore_umask,        // a: the mask
   restore_gs_base,      // a: the base
+  drop_output,          // a: bytes that were held before (held_output.h)
 
   // Locks, by the functions of the application's own libpthread
   unlock_mutex,   // a: the lock, taken inside the region; b: EOWNERDEAD, if that was the answer

@@ -159,10 +159,14 @@ EffectResult run_syscall(Thread& thread) {
   if (!thread.log.room()) {
     return EffectResult::log_full;
   }
-  if (row->waits) {
+  Call call(thread, *row);
+  u64 held = 0;
+  if (hold_output(call, held)) {
+    return call.pretend(static_cast<long>(held));
+  }
+  if (row->waits && thread.log.holds_back() && !is_about_a_file(call)) {
     thread.log.run_deferred();
   }
-  Call call(thread, *row);
   const EffectResult result = row->handler != nullptr ? row->handler(call) : make_plainly(call);
   return call.interrupted() ? EffectResult::interrupted : result;
 }

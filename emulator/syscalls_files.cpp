@@ -69,7 +69,35 @@ bool is_open(u64 fd) {
   return !may_call(SYS_fcntl) || !syscall_failed(raw_syscall(SYS_fcntl, fd, F_GETFD));
 }
 
+// What the peer of a connection was told before it ends, it gets.
+void send_what_is_held_for(Call& call, u64 fd) {
+  if (holds_output_for(call.thread(), fd)) {
+    call.log().send_output();
+  }
+}
+
 }  // namespace
+
+bool is_about_a_file(const Call& call) {
+  switch (call.row().number) {
+    case SYS_read:
+    case SYS_readv:
+    case SYS_pread64:
+    case SYS_preadv:
+    case SYS_write:
+    case SYS_writev:
+    case SYS_pwrite64:
+    case SYS_pwritev: {
+      struct stat status;
+      return may_call(SYS_fstat) &&
+             !syscall_failed(
+                 raw_syscall(SYS_fstat, static_cast<u32>(call.argument(0)), address_of(&status))) &&
+             S_ISREG(status.st_mode);
+    }
+    default:
+      return false;
+  }
+}
 
 EffectResult handle_read(Call& call) {
   if (!call.keep_row_buffers() || !call.log().room()) {
@@ -137,6 +165,7 @@ EffectResult handle_open(Call& call) {
 
 EffectResult handle_close(Call& call) {
   const u64 fd = static_cast<u32>(call.argument(0));
+  send_what_is_held_for(call, fd);
   if (call.log().cancel(Action::close_fd, fd) || hold(call.log(), fd)) {
     call.perform();
     return call.done();
@@ -149,6 +178,7 @@ EffectResult handle_close(Call& call) {
 EffectResult handle_dup_over(Call& call) {
   const u64 target = static_cast<u32>(call.argument(1));
   const bool same = static_cast<u32>(call.argument(0)) == target;
+  send_what_is_held_for(call, target);
   bool held = true;
   if (!same && is_open(target)) {
     held = hold(call.log(), target);

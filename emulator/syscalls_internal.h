@@ -96,6 +96,9 @@ const T* old_value(Call& call, unsigned argument, T& own) {
   return pointer_to<const T>(call.argument(argument));
 }
 
+// A read or write of a regular file: that waits for nobody.
+bool is_about_a_file(const Call& call);
+
 // Handlers, by file.
 EffectResult handle_read(Call& call);
 EffectResult handle_seek(Call& call);

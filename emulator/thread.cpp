@@ -52,6 +52,7 @@ void detach_thread() {
   if (t.state == ThreadState::idle) {
     const u64 memory = t.memory;
     const u64 size = t.memory_size;
+    forget_held_output(t);
     t = Thread{};
     raw_syscall(SYS_munmap, memory, size);
   }

@@ -15,6 +15,7 @@
 // thread's pointer (ELF TLS, initial-exec model), and the guest's FS base is never changed.
 #pragma once
 
+#include "emulator/held_output.h"
 #include "emulator/undo_log.h"
 #include "lib/base/fault.h"
 #include "lib/base/registers.h"
@@ -65,6 +66,7 @@ struct Thread {
   Fault fault;  // what take_fault or an explicit check saw
   Suspension suspension;
   UndoLog log;
+  HeldOutput output;
   u64 instruction_limit;  // of the activation; 0: none
   u64 activation;         // counts them
   u32 ticks;              // of processor time, in the activation (the runtime's)

@@ -4,6 +4,7 @@
 
 #include "emulator/actions.h"
 #include "emulator/copy_bytes.h"
+#include "emulator/guard.h"
 #include "emulator/undo_log_record.h"
 #include "lib/base/raw_syscall.h"
 
@@ -214,7 +215,22 @@ bool UndoLog::finds_unmap(u64 address) const {
   return false;
 }
 
+bool UndoLog::holds_back() const {
+  return observable_ != 0 || (owner_ != nullptr && owner_->output.used != 0);
+}
+
+void UndoLog::send_output() {
+  if (owner_ == nullptr || owner_->output.used == 0) {
+    return;
+  }
+  const NativeScope native(owner_, ThreadState::busy);
+  for (u64 sent = send_held_output(*owner_); sent != 0; --sent) {
+    note_irrevocable(SYS_sendto);
+  }
+}
+
 void UndoLog::run_deferred() {
+  send_output();
   // Newest first: where one descriptor was closed twice, the newest restore_fd is the newest
   // close's.
   for (u64 at = limit_; observable_ != 0 && at < end_; at += sizeof(DeferredEffect)) {

@@ -130,6 +130,10 @@ class UndoLog {
   // counted as irrevocable. Frees and unmaps stay held back: nobody waits for those, and a pointer
   // that a rollback brings back must still point to something.
   void run_deferred();
+  // The part of it that is output held for its peer (held_output.h).
+  void send_output();
+  // Would run_deferred do anything?
+  bool holds_back() const;
 
   void note_irrevocable(u32 system_call);
   u32 irrevocable() const { return irrevocable_; }

@@ -161,6 +161,7 @@ RollbackResult UndoLog::rollback() {
 
 void UndoLog::commit() {
   const bool was_big = big();
+  send_output();
   if (limit_ != end_) {
     const VectorScope vectors;
     const NativeScope native(owner_, ThreadState::busy);

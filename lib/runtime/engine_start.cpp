@@ -186,6 +186,7 @@ bool start_engine() {
   }
   emulator::set_may_call(&may_call);
   emulator::set_dies_of_abort(&dies_of_abort);
+  emulator::set_hold_output(runtime.options.hold_output);
   emulator::resolve_models({&find_function, &find_behind, &same_module});
   if (probes::allowed(probes::Call::rt_sigaction)) {
     probes::wrap_handlers();

@@ -54,6 +54,7 @@ GuestThread::GuestThread(u64 log_size) : thread_(new Thread{}), log_size_(log_si
 
 GuestThread::~GuestThread() {
   current = nullptr;
+  forget_held_output(*thread_);
   munmap(pointer_to<void>(thread_->memory), log_size_);
   delete thread_;
 }

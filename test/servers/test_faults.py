@@ -5,15 +5,15 @@ again, where docs/faults.md says `stop`), good requests of the same function and
 answered as ever, by the same processes, and descriptors, threads and memory are what they were.
 """
 
+import dataclasses
 import signal
-from dataclasses import dataclass
 
 from servers import case, maps, process
 from stock import carriers
 from stock.question import put
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Fault:
     name: str
     kind: str  # as `selfheal list` has it
@@ -57,6 +57,8 @@ def named(*names):
 
 
 class Faults(case.Case):
+    options = ""  # of the second run
+
     def first_run(self, carrier, store, faults):
         carrier.server.start(store.environment())
         try:
@@ -87,7 +89,7 @@ class Faults(case.Case):
 
     def second_run(self, carrier, store, faults, reference, warm, count):
         server = carrier.server
-        server.start(store.environment("heals_per_minute=1000000"))
+        server.start(store.environment("heals_per_minute=1000000" + self.options))
         try:
             put(server.workload(), reference)
             jobs = self.round(carrier, faults, warm)  # whatever is made once is made now
@@ -126,6 +128,18 @@ class Faults(case.Case):
 
     def test_nginx(self):
         self.check(carriers.OnNginx(self.folder + "/first"), carriers.OnNginx(self.folder), faults + more)
+
+    def test_apache_held_output(self):
+        self.check_held_output(carriers.OnApache(self.folder + "/first", children=3, threads=2),
+                               carriers.OnApache(self.folder, children=1))
+
+    def test_nginx_held_output(self):
+        self.check_held_output(carriers.OnNginx(self.folder + "/first"), carriers.OnNginx(self.folder))
+
+    def check_held_output(self, *pair):
+        """The half that was written is taken back with the rest, and the client gets the error page alone."""
+        self.options = ":hold-output=1"
+        self.check(*pair, [dataclasses.replace(fault, second=("refused",)) for fault in named("half-answer")])
 
     def test_nginx_mdwe(self):
         self.check_restricted("mdwe")
