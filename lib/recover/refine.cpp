@@ -97,11 +97,21 @@ bool bad_branch(const Instruction& instruction, const Registers& registers, Faul
     fault.access = Access::execute;
     return true;
   }
+  if (category != ZYDIS_CATEGORY_CALL && category != ZYDIS_CATEGORY_UNCOND_BR) {
+    return false;
+  }
   u64 target = 0;
   const auto& operand = instruction.operands[0];
-  if ((category != ZYDIS_CATEGORY_CALL && category != ZYDIS_CATEGORY_UNCOND_BR) ||
-      operand.type != ZYDIS_OPERAND_TYPE_REGISTER ||
-      !value_of(operand.reg.value, registers, 0, target) || canonical(target)) {
+  if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY) {
+    // The pointer could be read, or refine_protection would have found its place. What it held is
+    // not in the registers.
+    u64 place = 0;
+    if (fault.trap != vector_gp || instruction.decoded.meta.branch_type != ZYDIS_BRANCH_TYPE_NEAR ||
+        !effective_address(instruction, operand, registers, place)) {
+      return false;
+    }
+  } else if (operand.type != ZYDIS_OPERAND_TYPE_REGISTER ||
+             !value_of(operand.reg.value, registers, 0, target) || canonical(target)) {
     return false;
   }
   fault.kind = FaultKind::exec_violation;

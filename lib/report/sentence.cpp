@@ -140,6 +140,10 @@ void say_fault(const Fault& fault, const u8* bytes, u64 size, Text& out) {
       say_floating_point(fault, out);
       return;
     case FaultKind::exec_violation:
+      if (fault.trap == general_protection && fault.address == 0) {
+        out << "jumped to what is no address (not canonical)";
+        return;
+      }
       out << "jumped to address 0x";
       out.hex(fault.address) << ", which is not executable code";
       return;

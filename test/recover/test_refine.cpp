@@ -87,6 +87,16 @@ TEST_CASE("a misaligned vector access, a bad branch and a privileged instruction
   CHECK(refined.kind == FaultKind::exec_violation);
   CHECK(refined.address == non_canonical);
 
+  fault.registers.gpr[rax] = 0x7fff00000004;
+  const u8 call_through[] = {0xff, 0x50, 0x20};  // call [rax + 0x20]
+  const u8 jump_through[] = {0xff, 0x60, 0x20};
+  CHECK(recover::refine(fault, call_through).kind == FaultKind::exec_violation);
+  CHECK(recover::refine(fault, jump_through).kind == FaultKind::exec_violation);
+  fault.registers.gpr[rax] = non_canonical;  // the pointer itself cannot be read
+  refined = recover::refine(fault, call_through);
+  CHECK(refined.kind == FaultKind::wild_access);
+  CHECK(refined.address == non_canonical + 0x20);
+
   fault.registers.gpr[rsp] = 0x7fff00000000;
   const u8 ret[] = {0xc3};
   CHECK(recover::refine(fault, ret).kind == FaultKind::return_mismatch);
