@@ -232,10 +232,10 @@ class Flood(Case):
         self.known()
         server = self.attacked(self.store().environment("heals-per-minute=0:heals-per-group=0"), mpm="event",
                                children=1, threads=8)
-        self.flood(server, lambda seen: seen["refused"] < 400)  # whatever is made once is made now
+        self.flood(server, lambda seen: seen["refused"] < 400 and not seen["dropped"])  # whatever is made once is made now
         server.settled()
         before = {pid: maps.resources(pid) for pid in server.processes()}
-        refused, dropped, right = self.flood(server, lambda seen: seen["refused"] < 10_000)
+        refused, dropped, right = self.flood(server, lambda seen: seen["refused"] < 10_000 and not seen["dropped"])
         server.settled()
         self.assertEqual((refused, dropped), (10_000, 0))
         self.assertEqual(server.processes(), list(before))
