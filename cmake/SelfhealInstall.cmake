@@ -31,4 +31,5 @@ install(CODE "
     configure_file(\"${PROJECT_SOURCE_DIR}/packaging/systemd/\${unit}.service.d/selfheal.conf.in\"
       \"${PROJECT_BINARY_DIR}/packaging/systemd/\${unit}.service.d/selfheal.conf\" @ONLY)
   endforeach()")
+install(FILES packaging/container/Containerfile DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/selfheal)
 install(DIRECTORY ${PROJECT_BINARY_DIR}/packaging/systemd DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/selfheal)
