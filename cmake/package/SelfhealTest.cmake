@@ -13,8 +13,6 @@
 # a store whose regions are known: a server's, to see whether the tests come by what crashes in production.
 # It is copied, and never changed. OPTIONS are the library's (docs/options.md). What was recorded stays in
 # selfheal-tests/NAME of the build folder, for `selfheal --store`.
-set(_SELFHEAL_TEST_RUN "${CMAKE_CURRENT_LIST_DIR}/SelfhealTestRun.cmake")
-
 function(selfheal_add_test)
   cmake_parse_arguments(PARSE_ARGV 0 TEST "" "NAME;ALLOW_HEALS;STORE;WORKING_DIRECTORY" "COMMAND;OPTIONS")
   if(NOT TEST_NAME OR NOT TEST_COMMAND OR TEST_UNPARSED_ARGUMENTS)
@@ -48,6 +46,6 @@ function(selfheal_add_test)
     COMMAND "${CMAKE_COMMAND}"
       "-DCLI=$<TARGET_FILE:selfheal::cli>" "-DSTORE=${CMAKE_CURRENT_BINARY_DIR}/selfheal-tests/${folder}"
       "-DKNOWN=${TEST_STORE}" "-DALLOWED=${TEST_ALLOW_HEALS}" "-DOPTIONS=${options}"
-      -P "${_SELFHEAL_TEST_RUN}" -- ${command}
+      -P "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/SelfhealTestRun.cmake" -- ${command}
     WORKING_DIRECTORY "${TEST_WORKING_DIRECTORY}")
 endfunction()
