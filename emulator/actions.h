@@ -98,8 +98,8 @@ extern constinit NativeFunctions native_functions;
 void set_may_call(bool (*may_call)(long number));
 bool may_call(long number);
 
-// Does the process end when SIGABRT is raised: is its action the default one, and is it not
-// blocked? Default: yes.
+// Does the process end when SIGABRT is raised: is its action the default one, or did the region die
+// of it before, and is it not blocked? Default: yes.
 void set_dies_of_abort(bool (*dies)());
 bool dies_of_abort();
 

@@ -14,6 +14,7 @@
 #include "lib/runtime/definitions.h"
 #include "lib/runtime/messages.h"
 #include "lib/runtime/region_entry.h"
+#include "lib/runtime/regions.h"
 #include "lib/runtime/runtime.h"
 #include "lib/runtime/signals.h"
 #include "lib/runtime/wait_limit.h"
@@ -84,10 +85,18 @@ u64 find_behind(const char* name) {
   return address_of(dlsym(RTLD_NEXT, name));
 }
 
+// A handler may be there to end the process more neatly (Apache's restores the default action and
+// raises the signal again), or to go on. Where an abort of the region was recorded, it ended.
+bool died_of_abort() {
+  const Region& region = region_at(emulator::this_thread.region_index);
+  const store::CatalogEntry* entry = runtime.store.catalog.find(region.catalog_id);
+  return entry != nullptr && is_abort(entry->fault_kind);
+}
+
 bool dies_of_abort() {
   constexpr u64 abort_bit = u64{1} << (SIGABRT - 1);
-  return probes::has_default_action(SIGABRT) && probes::allowed(probes::Call::rt_sigprocmask) &&
-         (probes::current_mask() & abort_bit) == 0;
+  return (probes::has_default_action(SIGABRT) || died_of_abort()) &&
+         probes::allowed(probes::Call::rt_sigprocmask) && (probes::current_mask() & abort_bit) == 0;
 }
 
 // For compensations: a call that the guest did not make itself must not get the process killed.

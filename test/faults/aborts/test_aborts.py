@@ -150,6 +150,13 @@ class Handlers(Server):
         self.assertIn(f"handler\nraise={text}: done", run.stdout)
         self.assertEqual(self.store().regions(), [])
 
+    def test_a_handler_that_ends_the_process_is_not_reached_again(self):
+        """It died of raise(), so what is raised there is foreseen, handler or not."""
+        run = self.same_as_alone(self.requests("raise", "--resigns"))
+        self.assertIn("handler\n", run.stdout)
+        self.assertEqual(run.returncode, died)
+        self.check_healed("raise", "--resigns")
+
     def test_ignoring_it_does_not_stop_abort(self):
         self.assertEqual(self.same_as_alone(self.requests("abort", "--ignore")).returncode, died)
         self.check_record(*healed["abort"])

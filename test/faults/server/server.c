@@ -4,6 +4,7 @@
      --thread    on a second thread
      --handler   SIGABRT has a handler that jumps out
      --returns   SIGABRT has a handler that returns
+     --resigns   SIGABRT has a handler that ends the process by it, as Apache's does
      --ignore    SIGABRT is ignored
      --block     SIGABRT is blocked
      --sandbox=NUMBER  that system call kills from now on
@@ -37,6 +38,12 @@ static void say_so(int signal) {
   if (write(STDOUT_FILENO, text, sizeof text - 1) < 0) {
     _exit(4);
   }
+}
+
+static void end_by_it(int number) {
+  say_so(number);
+  signal(number, SIG_DFL);
+  kill(getpid(), number);
 }
 
 static int serve(const char* request) {
@@ -92,6 +99,8 @@ int main(int argc, char** argv) {
       signal(SIGABRT, jump_out);
     } else if (strcmp(*argv, "--returns") == 0) {
       signal(SIGABRT, say_so);
+    } else if (strcmp(*argv, "--resigns") == 0) {
+      signal(SIGABRT, end_by_it);
     } else if (strcmp(*argv, "--ignore") == 0) {
       signal(SIGABRT, SIG_IGN);
     } else if (strcmp(*argv, "--block") == 0) {
