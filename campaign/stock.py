@@ -6,7 +6,7 @@
     stock.py SERVER check      status 0 when the first questions are answered rightly
     stock.py SERVER campaign   runs `selfheal campaign` with all that; what follows are its own options
 
-An answer is printed as a digest of all of it (status, headers but the date, body). `error` is what a client sees
+An answer is printed as a digest of all of it (status, headers but the date and those of the connection, body). `error` is what a client sees
 as the service being denied: no answer, a broken connection, HTTP 4xx and 5xx, SERVFAIL and its kin, a login that
 is refused. A login that is granted where it should be refused is no error: it prints as an answer, a wrong one.
 """
@@ -26,6 +26,8 @@ from stock import server as stock_server  # noqa: E402
 
 port = 8080  # of each copy: its network is its own
 patience = 5.0  # seconds for an answer
+timeout = 120  # for all answers: more than `patience` for each, so that requests that are dropped are no hang
+framing = ("connection", "keep-alive", "transfer-encoding", "content-length")  # RFC 9112: of the connection
 
 modules = {
     "apache_event": ["apache2", "mod_*", "libapr-1*", "libaprutil-1*"],
@@ -78,6 +80,13 @@ def denied(name, question, answer):
     return None
 
 
+def shown(name, question, answer, right):
+    """What an answer's digest is made of: not how it was cut into pieces, and of ssh not who refused, and in what words."""
+    if isinstance(answer, client.Answer) and answer.body:
+        return answer.status, [h for h in answer.headers if h[0].lower() not in framing], answer.body
+    return question.view(answer) if name == "sshd" and right else answer
+
+
 def ask(name, folder):
     be_patient()
     server = driver(name, folder, False)
@@ -93,9 +102,7 @@ def ask(name, folder):
         except Exception:
             pass
         refusal = None if right else denied(name, question, answer)
-        # What ssh says of a refusal depends on who refuses; that it is one is what counts.
-        shown = question.view(answer) if name == "sshd" and right else answer
-        digest = hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
+        digest = hashlib.sha256(repr(shown(name, question, answer, right)).encode()).hexdigest()[:16]
         print(f"{question}\t" + (f"error {refusal}" if refusal else f"ok {digest}"), flush=True)
 
 
@@ -110,7 +117,7 @@ def check(name, folder):
 def campaign(name, more):
     me = f"{sys.executable} {os.path.abspath(__file__)} {name}"
     words = [os.environ.get("SELFHEAL_CLI", "selfheal"), "campaign", "--prepare", f"{me} prepare", "--workload",
-             f"{me} ask", "--check", f"{me} check"]
+             f"{me} ask", "--check", f"{me} check", "--timeout", str(timeout)]
     for module in modules[name]:
         words += ["--module", module]
     if name == "named":

@@ -8,6 +8,7 @@ namespace selfheal::cli::campaign {
 namespace {
 
 constexpr std::array<u8, 4> endbr64 = {0xf3, 0x0f, 0x1e, 0xfa};
+constexpr u8 nop = 0x90;
 
 std::vector<u8> code_of(Kind kind) {
   switch (kind) {
@@ -99,6 +100,41 @@ u64 room_at(u64 address, u64 end, const std::set<u64>& targets) {
   return (next == targets.end() ? end : std::min(end, *next)) - address;
 }
 
+// How many bytes to `size` or to the end of the instruction it ends in: what is behind the fault is
+// the function's own code again, and not the tail of an instruction.
+u64 to_boundary(const Binary& binary, const Place& place, u64 size) {
+  ZydisDecoder decoder;
+  ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+  const std::span<const u8> code = binary.bytes(place.address, place.room);
+  u64 at = 0;
+  while (at < size) {
+    ZydisDecodedInstruction decoded;
+    if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, nullptr, code.data() + at,
+                                                    code.size() - at, &decoded))) {
+      return size;
+    }
+    at += decoded.length;
+  }
+  return at;
+}
+
+// The condition of the conditional jump, negated: bit 0 of the opcode's last byte (Intel SDM 2,
+// appendix B.1.4.7). Branch prefixes may stand before it.
+std::vector<u8> inverted(std::span<const u8> code) {
+  std::vector<u8> changed(code.begin(), code.end());
+  for (size_t i = 0; i < changed.size(); ++i) {
+    if ((changed[i] & 0xf0) == 0x70 && (i == 0 || changed[i - 1] != 0x0f)) {
+      changed[i] ^= 1;
+      break;
+    }
+    if (changed[i] == 0x0f && i + 1 < changed.size() && (changed[i + 1] & 0xf0) == 0x80) {
+      changed[i + 1] ^= 1;
+      break;
+    }
+  }
+  return changed;
+}
+
 }  // namespace
 
 const char* name_of(Kind kind) {
@@ -181,24 +217,13 @@ bool fits(Kind kind, const Place& place) {
 }
 
 Binary::Patch patch_for(Kind kind, const Place& place, const Binary& binary) {
-  if (kind != Kind::invert) {
-    return {place.address, code_of(kind)};
+  if (kind == Kind::invert) {
+    return {place.address, inverted(binary.bytes(place.address, place.room))};
   }
-  // Bit 0 of the opcode's last byte negates the condition (Intel SDM 2, appendix B.1.4.7). Branch
-  // prefixes may stand before it.
-  const std::span<const u8> code = binary.bytes(place.address, place.room);
-  std::vector<u8> changed(code.begin(), code.end());
-  for (size_t i = 0; i < changed.size(); ++i) {
-    if ((changed[i] & 0xf0) == 0x70 && (i == 0 || changed[i - 1] != 0x0f)) {
-      changed[i] ^= 1;
-      break;
-    }
-    if (changed[i] == 0x0f && i + 1 < changed.size() && (changed[i + 1] & 0xf0) == 0x80) {
-      changed[i + 1] ^= 1;
-      break;
-    }
-  }
-  return {place.address, changed};
+  const std::vector<u8> fault = code_of(kind);
+  std::vector<u8> code(to_boundary(binary, place, fault.size()), nop);
+  std::copy(fault.begin(), fault.end(), code.begin());
+  return {place.address, code};
 }
 
 }  // namespace selfheal::cli::campaign

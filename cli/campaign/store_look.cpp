@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <fmt/core.h>
 
+#include "cli/module_finder.h"
 #include "cli/store_access.h"
 #include "lib/store/catalog.h"
+#include "lib/store/rules.h"
 
 namespace selfheal::cli::campaign {
 namespace {
@@ -24,9 +26,26 @@ const store::CatalogEntry* entry_of(const OpenStore& opened, const FaultRecord& 
              : nullptr;
 }
 
+// A rule wants a value that somebody set: what may decide about access (store::built_in_rules). The
+// runtime knows the names a program exports; in one that is not stripped, more are seen here.
+bool is_left_to_the_user(const FaultRecord& fault) {
+  const RecordModule& module = fault.modules[fault.region.entry.module];
+  const std::string name = cli::name_of(module);
+  ModuleFinder finder;
+  const std::string function = finder.function_name(module, fault.region.entry.offset);
+  store::Decision decision;
+  store::decide(store::built_in_rules(), {"", name, function, module.id}, decision);
+  return decision.mode == store::RuleMode::known_value;
+}
+
+// Also an integrity fault in a region that is to be healed: a smashed stack's region is run by the
+// engine from then on, so that the store which smashes it is refused; a canary that is found
+// damaged all the same ends the process (store::default_policy). So it goes when the jump negated
+// is the one behind the check of the canary.
 bool is_stopped(const OpenStore& opened, const FaultRecord& fault) {
   const store::CatalogEntry* entry = entry_of(opened, fault);
-  return entry != nullptr ? entry->policy == store::Policy::stop : is_integrity(fault.fault.kind);
+  return is_integrity(fault.fault.kind) ||
+         (entry != nullptr && (entry->policy == store::Policy::stop || is_left_to_the_user(fault)));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "cli/campaign/trace.h"
 
+#include <algorithm>
 #include <array>
 #include <cinttypes>
 #include <csignal>
@@ -26,6 +27,12 @@ std::string program_of(pid_t pid) {
   std::array<char, 4096> path;
   const ssize_t size = readlink(fmt::format("/proc/{}/exe", pid).c_str(), path.data(), path.size());
   return size > 0 ? std::string(path.data(), static_cast<size_t>(size)) : "";
+}
+
+// Other signals end processes on purpose: whoever sent them meant it.
+bool is_fault(int signal) {
+  constexpr std::array faults = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
+  return std::find(faults.begin(), faults.end(), signal) != faults.end();
 }
 
 bool write_byte(pid_t tid, u64 address, u8 byte) {
@@ -97,7 +104,7 @@ bool Trace::handle(pid_t pid, int status) {
   if (!WIFSTOPPED(status)) {
     if (tracees_.erase(pid) != 0) {
       mappings_.erase(pid);
-      if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL && WTERMSIG(status) != SIGTERM) {
+      if (WIFSIGNALED(status) && is_fault(WTERMSIG(status))) {
         deaths_.insert(WTERMSIG(status));
       }
     }

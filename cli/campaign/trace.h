@@ -44,7 +44,7 @@ class Trace {
 
   const std::map<std::string, Trapped>& trapped() const { return trapped_; }
 
-  // Signals that ended a process, but those that end processes on purpose.
+  // Signals that ended a process, of those that faults raise.
   const std::multiset<int>& deaths() const { return deaths_; }
 
  private:

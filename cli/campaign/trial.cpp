@@ -1,24 +1,16 @@
 #include "cli/campaign/trial.h"
 
 #include <algorithm>
-#include <array>
-#include <filesystem>
 #include <fmt/core.h>
 #include <fstream>
-#include <stdexcept>
-#include <sys/stat.h>
 
 #include "cli/campaign/cell.h"
+#include "cli/campaign/runs.h"
 #include "cli/campaign/store_look.h"
 #include "cli/campaign/trace.h"
 
 namespace selfheal::cli::campaign {
 namespace {
-
-namespace fs = std::filesystem;
-
-constexpr u64 memory_slack = 512;  // KiB a workload may leave behind without being looked at twice
-constexpr u64 memory_leak = 256;   // KiB that are a leak when each workload leaves them behind
 
 std::string error_text(const std::string& text) {
   return Json({{"error", text}}).dump();
@@ -33,168 +25,9 @@ std::string last_lines(const std::string& file) {
   return last.empty() ? "" : ": " + last;
 }
 
-// A fresh folder for the copy, prepared.
-Outcome renew(Copy& copy, const std::string& folder) {
-  std::error_code error;
-  fs::remove_all(folder + "/copy", error);
-  fs::create_directories(folder + "/copy", error);
-  if (error) {
-    return fail(fmt::format("cannot make {}/copy: {}", folder, error.message()));
-  }
-  // Servers that give up root have to reach it.
-  ::chmod(folder.c_str(), 0755);
-  ::chmod((folder + "/copy").c_str(), 0755);
-  return copy.prepare();
-}
-
-// In the middle of a trial it is no fault's doing: the whole trial is void.
-void renew_or_throw(Copy& copy, const std::string& folder) {
-  if (const Outcome made = renew(copy, folder); !made) {
-    throw std::runtime_error(made.error().message);
-  }
-}
-
 std::string not_ready(const std::string& folder, const std::string& run) {
   return fmt::format("the server did not become ready{} (its output: {}/{}.server.err)",
                      last_lines(fmt::format("{}/{}.server.err", folder, run)), folder, run);
-}
-
-std::vector<std::string> environment_of(const Setting& setting, const std::string& store) {
-  return {"LD_PRELOAD=" + setting.library, "SELFHEAL_STORE=" + store,
-          "SELFHEAL_OPTIONS=" + setting.options};
-}
-
-// What the long-lived processes hold.
-struct Holdings {
-  u64 descriptors = 0;
-  u64 threads = 0;
-  u64 memory = 0;
-  u64 processes = 0;
-};
-
-Holdings holdings(const Copy& copy) {
-  Holdings sum;
-  for (const Sight& sight : copy.processes()) {
-    sum.descriptors += sight.descriptors;
-    sum.threads += sight.threads;
-    sum.memory += sight.resident;
-    ++sum.processes;
-  }
-  return sum;
-}
-
-bool grew(const Holdings& before, const Holdings& after, u64 memory) {
-  return after.descriptors > before.descriptors || after.threads > before.threads ||
-         after.processes > before.processes || after.memory > before.memory + memory;
-}
-
-// What grew with each workload. The first looks may differ for good reasons (a thread's first heal
-// touches its undo log), so that two more workloads are asked.
-std::vector<std::string> leaks_of(const std::vector<Holdings>& looks) {
-  std::vector<std::string> leaks;
-  const auto each = [&](const char* what, u64 Holdings::*field, u64 least) {
-    std::string steps;
-    for (size_t i = 1; i < looks.size(); ++i) {
-      if (looks[i].*field < looks[i - 1].*field + least) {
-        return;
-      }
-      steps +=
-          fmt::format("{}{}", steps.empty() ? "" : ", ", looks[i].*field - looks[i - 1].*field);
-    }
-    leaks.push_back(fmt::format("{} more {} after each workload", steps, what));
-  };
-  each("descriptors", &Holdings::descriptors, 1);
-  each("threads", &Holdings::threads, 1);
-  each("processes", &Holdings::processes, 1);
-  each("KiB", &Holdings::memory, memory_leak);
-  return leaks;
-}
-
-// A started server's workloads, looks and checks.
-void drive(const Setting& setting, Copy& copy, const StoreLook& store, RunSeen& run) {
-  std::vector<Holdings> looks;
-  for (unsigned i = 0; i < 4; ++i) {
-    if (i == 2 && !grew(looks[0], looks[1], memory_slack)) {
-      break;
-    }
-    Answers answers;
-    run.late = copy.workload([] { return false; }, answers) == WorkloadEnd::late;
-    compare(setting.reference, answers, run);
-    run.busy = !copy.settle();
-    run.gone = copy.gone();
-    looks.push_back(holdings(copy));
-    if (run.late || !run.gone.empty()) {
-      return;
-    }
-  }
-  if (looks.size() == 4) {
-    run.leaks = leaks_of({looks.begin() + 1, looks.end()});
-  }
-  const u64 heals = store.heals();
-  run.serves = copy.check();
-  // A fault that every request comes by: the check cannot pass, and is answered with errors.
-  run.check_healed = !run.serves && store.heals() > heals;
-  run.gone = copy.gone();
-}
-
-RunSeen later_run(const Setting& setting, Household& household, const std::string& folder,
-                  StoreLook& store, unsigned number) {
-  RunSeen run;
-  Copy copy(household, setting.server, folder + "/copy");
-  renew_or_throw(copy, folder);
-  run.ready =
-      copy.start({fmt::format("run{}", number), environment_of(setting, store.path()), false, {}});
-  if (run.ready) {
-    drive(setting, copy, store, run);
-  }
-  copy.end();
-  store.read_into(run);
-  return run;
-}
-
-// Until something is recorded, or the workload has ended and nothing happens any more.
-RunSeen first_run(const Setting& setting, Household& household, const std::string& folder,
-                  StoreLook& store) {
-  RunSeen run;
-  const auto recorded = [&] { return store.has_new_fault(); };
-  Copy copy(household, setting.server, folder + "/copy");
-  renew_or_throw(copy, folder);
-  run.ready =
-      copy.start({"run1", environment_of(setting, store.path()), false, recorded}) && !recorded();
-  if (run.ready) {
-    Answers answers;
-    run.late = copy.workload(recorded, answers) == WorkloadEnd::late;
-    if (!recorded()) {
-      compare(setting.reference, answers, run);
-      run.busy = !copy.settle();
-      if (run.busy || run.late) {
-        // A loop is recorded when it has used enough of processor time, however busy we are.
-        household.pump_until(recorded, Clock::now() + setting.server.timeout);
-      }
-      run.serves = copy.check();
-      run.gone = copy.gone();
-    }
-  }
-  copy.end();
-  store.read_into(run);
-  return run;
-}
-
-// As the first run, but traced, to see whether anything dies of a signal.
-bool dies_traced(const Setting& setting, Household& household, const std::string& folder) {
-  Trace trace;
-  household.set_hook([&](pid_t pid, int status) { return trace.handle(pid, status); });
-  Copy copy(household, setting.server, folder + "/copy");
-  renew_or_throw(copy, folder);
-  if (copy.start({"traced", {}, true, {}})) {
-    trace.serving();
-    Answers answers;
-    copy.workload([] { return false; }, answers);
-    copy.settle();
-  }
-  copy.end();
-  household.set_hook({});
-  return !trace.deaths().empty();
 }
 
 }  // namespace
@@ -317,7 +150,7 @@ std::string try_fault(const Setting& setting, const std::string& folder, Kind ki
   StoreLook store(folder + "/store");
   RunSeen first = first_run(setting, household, folder, store);
   if (needs_trace(kind, first)) {
-    first.died = dies_traced(setting, household, folder);
+    repeat_traced(setting, household, folder, store, first);
   }
   Judged judged = judge_first(kind, first);
   unsigned number = 1;

@@ -44,7 +44,7 @@ struct RunSeen {
   bool busy = false;                // afterwards a process went on computing, or did not go away
   bool serves = false;              // the check passed
   bool check_healed = false;        // it did not: its own requests were healed to errors
-  bool died = false;                // traced only: a process was ended by a signal
+  bool died = false;                // traced only: a process died of a fault
   std::vector<std::string> gone;    // long-lived processes that ended
   std::vector<std::string> errors;  // answers that are errors and are none in the reference
   std::vector<std::string> wrong;   // other answers that are not the reference's

@@ -47,6 +47,19 @@ __attribute__((noipa)) int configure(const char* text) {
   return text[0] & 1;
 }
 
+/* By its name it may decide about access, so it is never healed by a guess. */
+__attribute__((noipa)) int login_of(const char* text) {
+  return text[0] & 31;
+}
+
+/* Its one conditional jump is the one behind the check of its canary. */
+__attribute__((noipa, stack_protect)) int guarded(const char* text) {
+  char copy[16];
+  strncpy(copy, text, sizeof copy - 1);
+  copy[sizeof copy - 1] = 0;
+  return parse(copy);
+}
+
 /* Its one conditional jump inverted, it calls NULL: an integrity fault, which is never healed. */
 __attribute__((noipa)) int notify(int (*volatile callback)(void)) {
   if (callback != 0) {
@@ -97,6 +110,12 @@ __attribute__((noipa)) static int answer(const char* request) {
       }
     }
     return result;
+  }
+  if (strcmp(request, "login") == 0) {
+    return login_of(request);
+  }
+  if (strcmp(request, "guarded") == 0) {
+    return guarded(request);
   }
   if (strcmp(request, "notify") == 0) {
     return notify(0);

@@ -78,6 +78,21 @@ class Campaign(unittest.TestCase):
         verdict, what = self.verdict("read_table", "middle", "null", requests=("table",))
         self.assertEqual((verdict, what), ("healed", "4 heals, 4 errors"))
 
+    def test_what_the_runtime_does_not_look_for_is_unrecorded(self):
+        verdict, what = self.verdict("read_table", "entry", "loop", "--options", "hang-seconds=0", "--timeout", "8",
+                                     requests=("table",))
+        self.assertEqual(verdict, "unrecorded", what)
+
+    def test_a_canary_found_damaged_again_is_stopped(self):
+        verdict, what = self.verdict("guarded", "jump", "invert", requests=("guarded",))
+        self.assertEqual(verdict, "stopped", what)
+        self.assertIn("smashed-stack", what)
+
+    def test_what_may_decide_about_access_is_stopped(self):
+        verdict, what = self.verdict("login_of", "entry", "null", requests=("login",))
+        self.assertEqual(verdict, "stopped", what)
+        self.assertIn("null-access", what)
+
     def test_an_integrity_fault_is_stopped(self):
         verdict, what = self.verdict("notify", "jump", "invert", requests=("notify",))
         self.assertEqual(verdict, "stopped", what)
