@@ -79,7 +79,7 @@ class Campaign(unittest.TestCase):
         self.assertEqual((verdict, what), ("healed", "4 heals, 4 errors"))
 
     def test_what_the_runtime_does_not_look_for_is_unrecorded(self):
-        verdict, what = self.verdict("read_table", "entry", "loop", "--options", "hang-seconds=0", "--timeout", "8",
+        verdict, what = self.verdict("read_table", "entry", "loop", "--options", "hang-seconds=0", "--timeout", "12",
                                      requests=("table",))
         self.assertEqual(verdict, "unrecorded", what)
 
