@@ -139,7 +139,7 @@ struct HealRecord {
   u8 module_count;
   u64 duration_ns;  // fault seen to running again in the caller
   u64 bytes_rolled_back;
-  u32 actions_undone;        // compensations run: frees, closes, unlocks, ...
+  u32 actions_undone;        // compensations run: frees, closes, unlocks, ...; eager: clean-ups
   u32 irrevocable;           // system calls whose effect could not be undone
   u32 irrevocable_calls[8];  // the first of them, by number
   CodeRef return_address;

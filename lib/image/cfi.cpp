@@ -19,6 +19,20 @@ bool open_record(Reader& reader, u64& end) {
   return true;
 }
 
+constexpr u8 pe_omit = 0xff;
+constexpr u8 pe_indirect = 0x80;
+
+// A pointer that may be none, or the address of a place that the dynamic linker has filled.
+u64 read_pointer(const Module& module, Reader& reader, u8 encoding) {
+  const u64 begin = reader.at();
+  const bool is_null = Reader(module, begin).encoded(encoding & 0x0f) == 0;
+  const u64 value = reader.encoded(encoding);
+  if (encoding == pe_omit || is_null) {
+    return 0;
+  }
+  return (encoding & pe_indirect) != 0 ? Reader(module, value).read<u64>() : value;
+}
+
 // The augmentation string "zPLRS": what each letter adds to the augmentation data.
 bool read_augmentation(const Module& module, Reader& reader, u64 string, u64 end,
                        FrameEntry& entry) {
@@ -34,10 +48,10 @@ bool read_augmentation(const Module& module, Reader& reader, u64 string, u64 end
         entry.pointer_encoding = reader.read<u8>();
         break;
       case 'P':
-        reader.encoded(reader.read<u8>());
+        entry.personality = read_pointer(module, reader, reader.read<u8>());
         break;
       case 'L':
-        reader.read<u8>();
+        entry.lsda_encoding = reader.read<u8>();
         break;
       case 'S':
         entry.signal_frame = true;
@@ -72,6 +86,8 @@ bool read_cie(const Module& module, u64 address, FrameEntry& entry, bool& augmen
   entry.return_register = version == 1 ? reader.read<u8>() : reader.uleb();
   entry.pointer_encoding = 0;
   entry.signal_frame = false;
+  entry.lsda_encoding = pe_omit;
+  entry.personality = 0;
   augmented = Reader(module, string).read<u8>() != 0;
   if (!reader.ok() || reader.at() > end ||
       (augmented && !read_augmentation(module, reader, string, end, entry))) {
@@ -99,8 +115,15 @@ bool read_frame_entry(const Module& module, u64 address, FrameEntry& entry) {
   }
   entry.start = reader.encoded(entry.pointer_encoding);
   entry.size = reader.encoded(entry.pointer_encoding & 0x0f);
+  entry.lsda = 0;
   if (augmented) {
-    reader.skip(reader.uleb());
+    const u64 size = reader.uleb();
+    const u64 data = reader.at();
+    if (size != 0 && entry.lsda_encoding != pe_omit) {
+      entry.lsda = read_pointer(module, reader, entry.lsda_encoding);
+    }
+    reader.seek(data);
+    reader.skip(size);
   }
   entry.begin = reader.at();
   entry.end = end;

@@ -85,7 +85,7 @@ class Machine {
         row_ = saved_[--remembered_];
         return true;
       case image::cfa_gnu_args_size:
-        reader.uleb();
+        row_.arguments_size = reader.uleb();
         return true;
       case image::cfa_restore_extended:
         return restore(reader.uleb());

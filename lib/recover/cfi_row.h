@@ -32,6 +32,7 @@ struct Row {
   u64 cfa_register;
   u64 cfa_offset;      // two's complement
   u64 cfa_expression;  // address of the length-prefixed expression
+  u64 arguments_size;  // bytes of arguments pushed for the next call, which a landing pad expects
   Rule rules[dwarf_register_count];
 };
 

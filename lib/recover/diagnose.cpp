@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "lib/recover/abort_story.h"
+#include "lib/recover/never_returns.h"
 
 namespace selfheal::recover {
 namespace {
@@ -241,7 +242,7 @@ class Diagnosis {
     if (!image_.find_module(image_.context, address, module) || !module.executable(address) ||
         module.id.kind == ModuleIdKind::none || image_.is_system(image_.context, module) ||
         !image_.find_owner(image_.context, module, address, function, in_cold_part) ||
-        function.signal_frame) {
+        function.signal_frame || never_returns(image_, function)) {
       return false;
     }
     const CodeRef entry = reference(module, function.start);

@@ -37,9 +37,9 @@ unsigned keep_both_ends(const StackBounds& bounds, std::span<Frame> frames, unsi
 // Fills every byte of `record` but time_ns, pid and tid. `frames` is what `unwind` gave for
 // fault.registers.
 //
-// Blame: the innermost frame whose module is not a system library and whose function is known. For
-// exec_violation (a call or jump through a bad pointer) the frame that called is blamed, and the
-// site is that call. A fault in a cold part belongs to the parent function.
+// Blame: the innermost frame whose module is not a system library and whose function is known and
+// can return. For exec_violation (a call or jump through a bad pointer) the frame that called is
+// blamed, and the site is that call. A fault in a cold part belongs to the parent function.
 //
 // stack_exhaustion by a recursion: `recursion` says who is to blame, and which of `frames` is its
 // outermost activation; frames may have been left out in front of that.

@@ -122,9 +122,14 @@ void render_heal(const HealRecord& record, Symbolizer symbols, Sink sink) {
     line.decimal(record.bytes_rolled_back) << " bytes rolled back";
   }
   if (record.actions_undone != 0) {
+    const bool one = record.actions_undone == 1;
     line << ", ";
-    line.decimal(record.actions_undone)
-        << (record.actions_undone == 1 ? " action undone" : " actions undone");
+    line.decimal(record.actions_undone);
+    if (record.outcome == HealOutcome::eager) {
+      line << (one ? " frame cleaned up" : " frames cleaned up");
+    } else {
+      line << (one ? " action undone" : " actions undone");
+    }
   }
   if (record.irrevocable != 0) {
     say_irrevocable(record, line);

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "lib/recover/choice.h"
+#include "lib/runtime/departure.h"
 #include "lib/runtime/heal_record.h"
 #include "lib/runtime/live.h"
 #include "lib/runtime/runtime.h"
@@ -14,24 +15,6 @@ using recover::Frame;
 using recover::ReturnValue;
 
 constexpr u16 callee_saved = 1 << rbx | 1 << rbp | 1 << r12 | 1 << r13 | 1 << r14 | 1 << r15;
-
-// Where the kernel's frame keeps each register, in our order.
-constexpr int slots[gpr_count] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
-                                  REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
-                                  REG_R12, REG_R13, REG_R14, REG_R15};
-
-void continue_at(const Frame& caller, u64 value, ucontext_t& context) {
-  constexpr greg_t direction_flag = 1 << 10;
-  greg_t* registers = context.uc_mcontext.gregs;
-  for (unsigned i = 0; i < gpr_count; ++i) {
-    if ((callee_saved >> i & 1) != 0 || i == rsp) {
-      registers[slots[i]] = static_cast<greg_t>(caller.registers.gpr[i]);
-    }
-  }
-  registers[REG_RAX] = static_cast<greg_t>(value);
-  registers[REG_RIP] = static_cast<greg_t>(caller.registers.rip);
-  registers[REG_EFL] &= ~direction_flag;
-}
 
 // False while another thread decides, too. What the call was given is not known any more: objects
 // and out-parameters stay as they are.
@@ -90,9 +73,11 @@ bool recover_eagerly(const FaultRecord& record, std::span<const Frame> frames,
     heal.modules[i] = record.modules[i];
   }
   protect_blamed(record, frames);
-  continue_at(frames[caller], value.value, *signal.context);
-  if (value.error_number != 0) {
-    signal.error_number = value.error_number;
+  if (record.fault.kind == FaultKind::stack_exhaustion) {
+    go_on_at(frames[caller], value.value, value.error_number, signal);  // no room for more
+  } else {
+    heal.actions_undone =
+        depart(frames.first(caller + 1), value.value, value.error_number, signal);
   }
   heal.duration_ns = monotonic_ns() - begin;
   runtime.heals.fetch_add(1);

@@ -12,6 +12,7 @@
 #include "lib/runtime/asked.h"
 #include "lib/runtime/breaker.h"
 #include "lib/runtime/code_kinds.h"
+#include "lib/runtime/departure.h"
 #include "lib/runtime/fault_path.h"
 #include "lib/runtime/go_program.h"
 #include "lib/runtime/hang.h"
@@ -117,6 +118,9 @@ void start(const char* const* environment) {
   }
   learn_group();
   find_libc_message();
+  if (runtime.options.mode == options::Mode::eager) {
+    find_personalities();
+  }
   image::set_original_bytes_hook(&restore_originals);
   runtime.patcher.start(enter_target_offset(), refuse_target_offset());
   if (!install_probes()) {

@@ -73,6 +73,16 @@ TEST_CASE("a return address at a function's end belongs to the caller, not to wh
   CHECK(record.region.entry.offset == 0x1300);  // the call was its last instruction
 }
 
+TEST_CASE("who never returns cannot return an error: its caller is blamed", "[diagnose]") {
+  Process process;
+  process.put(0x13ff, {0x90});
+  const FaultRecord record = process.diagnose(
+      null_read(program + 0x1340), {program + 0x1340, program + 0x1120, program + 0x1020});
+  CHECK(record.blamed_frame == 1);
+  CHECK(record.region.entry.offset == 0x1100);
+  CHECK(record.site.offset == 0x1340);
+}
+
 TEST_CASE("a fault in a cold part is the parent's", "[diagnose]") {
   Process process;
   const u64 rip = program + 0x1812;
