@@ -105,9 +105,48 @@ bool calls_nothing(u64 from, u64 to, const ImageView& image) {
   return false;
 }
 
+// The beginning of a pad, to its first instruction that does something: what comes before only puts
+// the exception away.
+class Prologue {
+ public:
+  Prologue(u64 pad, const ImageView& image) {
+    CodeWalk code(image, longest);
+    u64 at = pad;
+    while (count_ < longest && code.fetch(at)) {
+      places_[count_++] = at;
+      const bool jumps = code.is(ZYDIS_MNEMONIC_JMP) && code.target() != 0;
+      if (!jumps && !code.is(ZYDIS_MNEMONIC_MOV)) {
+        return;
+      }
+      at = jumps ? code.target() : code.next();
+    }
+  }
+
+  bool meets(const Prologue& other) const {
+    for (unsigned i = 0; i < count_; ++i) {
+      for (unsigned k = 0; k < other.count_; ++k) {
+        if (places_[i] == other.places_[k]) {
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
+ private:
+  static constexpr unsigned longest = 8;
+  u64 places_[longest];
+  unsigned count_ = 0;
+};
+
+// Do both do the same?
+bool same_pads(u64 a, u64 b, const ImageView& image) {
+  return a == b || (a != 0 && b != 0 && Prologue(a, image).meets(Prologue(b, image)));
+}
+
 // 0: nothing to clean up, or not known. No site speaks of an instruction that cannot throw, and
-// that is most of C's functions for a compiler; where the sites on both sides of it have the same
-// pad, and nothing that might end an object's life is called before it, what is alive is the same.
+// that is most of C's functions for a compiler; where the sites on both sides of it land alike, and
+// nothing that might end an object's life is called before it, what is alive is the same.
 u64 pad_of(const image::Module& module, const image::FrameEntry& entry, u64 address,
            const ImageView& image) {
   Lsda lsda;
@@ -118,7 +157,8 @@ u64 pad_of(const image::Module& module, const image::FrameEntry& entry, u64 addr
   CallSite before{};
   for (CallSite site{}; sites.next(site); before = site) {
     if (address < site.begin) {
-      return before.pad == site.pad && calls_nothing(before.end, address, image) ? site.pad : 0;
+      const bool alike = same_pads(before.pad, site.pad, image);
+      return alike && calls_nothing(before.end, address, image) ? site.pad : 0;
     }
     if (address < site.end) {
       return site.pad;
