@@ -9,14 +9,16 @@
 //   -6  0 beside other numbers than 1, where that did not tell what success is, nor does the caller
 //   -4  goes the same way in the caller as that one
 //   +6  negative, where others are not, but for a code that the caller compares with, other than
-//       -1;
+//       -1; not where others are statuses of HTTP
+//   +6  a status of HTTP that is an error, 400 to 599, beside a code of 0 or less: what is negative
+//       then says something else (nginx: call again; Apache: not my business)
 //   +3  errno is set on the way there
 //   +2  0, reached without passing the fault, where the function knows nothing but 0 and 1
 //   +2  its exit is in the cold part
 //   +1  an object, and all that is left in it is known
 //   +1  it is what the caller's code asks for (caller_use.h)
 //   +3  it goes the same way as that, where a branch told it: a sign, NULL, an int that is zero
-//   -6  it goes another way, where the sign is asked for: a count
+//   -6  it goes another way, where the sign is asked for: a count; neither where there are statuses
 //   +2x the points of its course in the caller (course.h)
 #include "lib/recover/choice.h"
 
@@ -28,6 +30,10 @@ namespace {
 
 constexpr u32 largest_object = 256;  // bytes
 constexpr int never = -1000;
+
+bool is_error_status(u64 value) {
+  return value >= 400 && value < 600;
+}
 
 struct Candidate {
   const Exit* exit;  // nullptr: the caller's
@@ -130,6 +136,8 @@ class Choice {
       any_negative_ = any_negative_ || static_cast<i64>(exit.value) < 0;
       knows_one_ = knows_one_ || exit.value == 1;
       knows_more_ = knows_more_ || exit.value > 1;
+      knows_status_ = knows_status_ || (form == Exit::constant && is_error_status(exit.value));
+      knows_code_ = knows_code_ || (form == Exit::constant && static_cast<i64>(exit.value) <= 0);
       if (exit.behind_fault) {
         ++behind;
         success_ = &candidates_[count_ - 1];
@@ -169,9 +177,14 @@ class Choice {
     const auto value = static_cast<i64>(candidate.value);
     const bool special =
         use_.reason == ValueReason::caller_compares && value != -1 && candidate.value == use_.value;
-    points += value < 0 && any_not_negative_ && !special ? 6 : exit->error_number != 0 ? 3 : 0;
+    const bool refuses = has_statuses() ? is_error_status(candidate.value)
+                                        : value < 0 && any_not_negative_ && !special;
+    points += refuses ? 6 : exit->error_number != 0 ? 3 : 0;
     return points + (value == 0 && exit->avoids_fault && knows_one_ && !knows_more_ ? 2 : 0);
   }
+
+  // Beside codes of 0 or less.
+  bool has_statuses() const { return knows_status_ && knows_code_; }
 
   int beside_success(const Candidate& candidate) const {
     if (success_ == nullptr) {
@@ -198,8 +211,8 @@ class Choice {
     // A word compared with 1 is a truth value, unless what it is when all goes well is known.
     const bool truth = use_.reason == ValueReason::caller_compares && use_.value == 0;
     if (!number || use_.reason == ValueReason::fallback || (pointer && any_negative_) ||
-        (truth && success_ != nullptr)) {
-      return 0;
+        (truth && success_ != nullptr) || (asking_ == Use::sign && has_statuses())) {
+      return 0;  // ... and a comparison with 300 looks like one with a count
     }
     const bool sided = asking_ == Use::null || asking_ == Use::sign ||
                        asking_ == Use::zero_is_error || asking_ == Use::zero_is_fine;
@@ -245,6 +258,8 @@ class Choice {
   bool any_behind_ = false;  // an exit lies behind the fault
   bool knows_one_ = false;
   bool knows_more_ = false;     // than 0 and 1
+  bool knows_status_ = false;   // of HTTP, an error's
+  bool knows_code_ = false;     // 0 or negative
   u64 asked_for_branches_ = 0;  // the way of the value that the caller's code asks for
 };
 
