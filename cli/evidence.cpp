@@ -46,6 +46,7 @@ void count(const HealRecord& heal, Evidence& evidence) {
     case HealOutcome::simulated:
       ++evidence.simulated;
       break;
+    case HealOutcome::unfit:
     case HealOutcome::none:
       return;
   }
@@ -65,7 +66,7 @@ Evidence collect_evidence(const OpenStore& opened, const store::CatalogEntry& en
           (!evidence.last_fault || evidence.last_fault->time_ns <= fault.time_ns)) {
         evidence.last_fault = fault;
       }
-    } else if (concerns(slot.heal.region, slot.heal.modules, slot.heal.module_count, entry)) {
+    } else if (concerns(slot.heal, entry)) {
       count(slot.heal, evidence);
     }
   });

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 #include <memory>
 
+#include "cli/candidates.h"
 #include "cli/evidence.h"
 #include "cli/region_json.h"
 #include "cli/session.h"
@@ -85,12 +86,13 @@ void print_region(const Session& session, const Dossier& dossier, ModuleFinder& 
                   entry.module.id.kind == ModuleIdKind::content_hash ? "content hash" : "build-id",
                   id_digits_of(entry.module.id)));
   row("code hash", hex(entry.code_hash));
-  row("state", fmt::format("{}, policy {}{}, level {}",
+  row("state", fmt::format("{}, policy {}{}, level {}{}",
                            dossier.region.pending ? "pending"
                            : entry.enabled != 0   ? "enabled"
                                                   : "disabled",
                            store::name_of(entry.policy),
-                           entry.policy_by_user != 0 ? " (set by the user)" : "", entry.level));
+                           entry.policy_by_user != 0 ? " (set by the user)" : "", entry.level,
+                           entry.level_by_user != 0 ? " (set by the user)" : ""));
   row("remedy", remedy_text(entry));
   if (entry.value_set != 0) {
     row("value", fmt::format("{} (set by the user)", hex(entry.value)));
@@ -120,6 +122,13 @@ void print_region(const Session& session, const Dossier& dossier, ModuleFinder& 
   }
 }
 
+void print_candidates(const Session& session, const Dossier& dossier, ModuleFinder& modules) {
+  const std::string table = candidate_table(dossier.region.entry, modules, session.terminal);
+  if (!table.empty()) {
+    fmt::print("\n{}\n{}", session.terminal.paint(Colour::bold, "candidates"), table);
+  }
+}
+
 void print_code(const Session& session, const Dossier& dossier) {
   if (dossier.site_file == nullptr) {
     fmt::print("No file with {}'s build-id was found: no code to show; name one with --binary.\n",
@@ -136,6 +145,7 @@ void print_code(const Session& session, const Dossier& dossier) {
 
 void print_text(const Session& session, const Dossier& dossier, ModuleFinder& modules) {
   print_region(session, dossier, modules);
+  print_candidates(session, dossier, modules);
   fmt::print("\n{} {}\n", session.terminal.paint(Colour::bold, "last crash"),
              utc_time(dossier.fault.time_ns));
   if (!dossier.whole) {
@@ -154,6 +164,7 @@ void print_text(const Session& session, const Dossier& dossier, ModuleFinder& mo
 void print_document(const Dossier& dossier, ModuleFinder& modules) {
   Json document = json_region(dossier.region, modules);
   const Evidence& evidence = dossier.evidence;
+  document["candidates"] = json_candidates(dossier.region.entry, modules);
   document["outcomes"] = {{"healed", evidence.healed},
                           {"eager", evidence.eager},
                           {"left_to_die", evidence.left_to_die},

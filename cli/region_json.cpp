@@ -109,6 +109,7 @@ Json json_region(const Region& region, ModuleFinder& modules) {
       {"policy", store::name_of(entry.policy)},
       {"policy_by_user", entry.policy_by_user != 0},
       {"level", entry.level},
+      {"level_by_user", entry.level_by_user != 0},
       {"remedies", json_remedies(entry.remedies)},
       {"remedies_by_user", entry.remedies_by_user != 0},
       {"padding", entry.padding},

@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include "lib/store/catalog.h"
+#include "lib/store/levels.h"
 #include "lib/store/sanitize.h"
 
 namespace selfheal::cli {
@@ -25,8 +26,7 @@ void add_pending_fault(std::vector<Region>& regions, const FaultRecord& record) 
 
 void add_pending_heal(std::vector<Region>& regions, const HealRecord& record) {
   for (Region& region : regions) {
-    if (recovered(record.outcome) &&
-        concerns(record.region, record.modules, record.module_count, region.entry)) {
+    if (recovered(record.outcome) && concerns(record, region.entry)) {
       ++region.entry.heal_count;
       region.entry.last_heal_ns = std::max(region.entry.last_heal_ns, record.time_ns);
     }
@@ -41,6 +41,11 @@ bool concerns(const FunctionRef& function, const RecordModule* modules, u8 modul
   return index < module_count && index < max_record_modules &&
          function.entry.offset == entry.entry_offset && function.code_hash == entry.code_hash &&
          modules[index].id == entry.module.id;
+}
+
+bool concerns(const HealRecord& heal, const store::CatalogEntry& entry) {
+  return heal.candidate != 0 ? store::id_of_key(heal.candidate) == entry.id
+                             : concerns(heal.region, heal.modules, heal.module_count, entry);
 }
 
 Regions read_regions(const OpenStore& opened) {

@@ -34,6 +34,9 @@ Result<const Region*> find_region(const Regions& regions, const std::string& pre
 bool concerns(const FunctionRef& function, const RecordModule* modules, u8 module_count,
               const store::CatalogEntry& entry);
 
+// The same of a heal, whichever function it made fail.
+bool concerns(const HealRecord& heal, const store::CatalogEntry& entry);
+
 // The regions of the catalog that `ids` name; fails for one that is only pending.
 Result<std::vector<Region>> chosen_regions(const OpenStore& opened,
                                            const std::vector<std::string>& ids);

@@ -12,6 +12,7 @@
 #include "cli/regions.h"
 #include "cli/session.h"
 #include "lib/store/catalog.h"
+#include "lib/store/levels.h"
 
 namespace selfheal::cli {
 namespace {
@@ -22,6 +23,7 @@ constexpr const char* examples =
     "Examples:\n"
     "  selfheal set 4f2a --value -1 --errno 12   what its caller gets when it is healed\n"
     "  selfheal set 4f2a --value auto            as the caller's code tells, again\n"
+    "  selfheal set 4f2a --level 1               its caller is to fail instead\n"
     "  selfheal set 4f2a --policy stop           record its faults, never heal them\n"
     "  selfheal set 81c0 --policy heal           heal it although its integrity is in doubt\n"
     "  selfheal set 81c0 --remedy pad-allocation --padding 64\n"
@@ -30,7 +32,7 @@ constexpr const char* examples =
 
 struct Request {
   std::vector<std::string> ids;
-  std::string policy, value, error_number, remedy, padding, stack_reserve, budget;
+  std::string policy, level, value, error_number, remedy, padding, stack_reserve, budget;
 };
 
 // Decimal, negative decimal or 0x-hexadecimal; what does not fit is none.
@@ -157,7 +159,15 @@ Changes changes_of(const Request& request) {
   constexpr i64 largest_reserve = i64{1} << 30;
   Changes changes;
   changes.policy(request.policy);
+  changes.number("level", request.level, 0, store::max_levels - 1,
+                 [](CatalogEntry& entry, auto level) {
+                   entry.level_by_user = level ? 1 : 0;
+                   entry.level = static_cast<u8>(level.value_or(0));
+                   entry.value_slot = 0;
+                   store::move_on(entry);
+                 });
   changes.number("value", request.value, -any - 1, any, [](CatalogEntry& entry, auto value) {
+    entry.level_by_user |= value && entry.level != 0 ? 1 : 0;  // it is that level's value
     entry.value_set = value ? 1 : 0;
     entry.value = static_cast<u64>(value.value_or(0));
   });
@@ -194,6 +204,13 @@ Outcome set(const Session& session, const Request& request) {
   Result<std::vector<Region>> regions = chosen_regions(**opened, request.ids);
   if (!regions) {
     return tl::unexpected(regions.error());
+  }
+  for (Region& region : *regions) {
+    changes.apply(region.entry);
+    if (region.entry.level >= store::level_count(region.entry)) {
+      return fail(fmt::format("--level: region {} has the levels 0 to {}", id_text(region.entry.id),
+                              store::level_count(region.entry) - 1));
+    }
   }
   const Outcome done = change_catalog((*opened)->store, [&](store::CatalogEditor& editor) {
     for (Region& region : *regions) {
@@ -234,6 +251,8 @@ void add_set(CLI::App& app, Session& session) {
   };
   setting("--policy", request->policy, "Heal it, or let its faults end the process",
           "heal|stop|auto");
+  setting("--level", request->level,
+          "Which function is rolled back and fails: 0 is the region, as `selfheal info` counts");
   setting("--value", request->value, "What its caller gets (decimal or 0x...)");
   setting("--errno", request->error_number, "errno that goes with it; 0 leaves it alone");
   setting("--remedy", request->remedy, "How it is kept from its fault, separated by commas",

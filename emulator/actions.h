@@ -70,6 +70,16 @@ enum class Deferred : u32 {
   unmap,        // a: address, b: size
 };
 
+// Something another thread or process may be waiting for (a pipe's end)?
+constexpr bool observable(Deferred effect) {
+  return effect == Deferred::close_fd;
+}
+
+// Does it release as many bytes as its second operand says?
+constexpr bool holds_memory(Deferred effect) {
+  return effect == Deferred::free_memory || effect == Deferred::unmap;
+}
+
 constexpr bool is_atomic(Action action) {
   return action >= Action::atomic_add && action <= Action::atomic_exchange_128;
 }

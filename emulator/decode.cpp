@@ -6,6 +6,7 @@
 #include "emulator/instruction.h"
 #include "emulator/interpreter.h"
 #include "emulator/models.h"
+#include "emulator/nest.h"
 #include "emulator/syscalls.h"
 
 namespace selfheal::emulator {
@@ -187,6 +188,10 @@ Block* decode_block(Machine& m, u64 rip, const History& history, const char*& re
       return nullptr;
     }
     b.add(do_verify_code, rip).immediate = address_of(changing);
+  }
+  const i32 region = config().region_at != nullptr ? config().region_at(rip) : -1;
+  if (region >= 0) {
+    b.add(do_enter_region, rip).immediate = static_cast<u64>(region);
   }
   if (model != nullptr) {
     b.add(do_model, rip).immediate = address_of_function(model);

@@ -51,6 +51,13 @@ struct Config {
   bool (*is_data)(u64 address);
   // The guest has changed the protection of [begin, end). Null: of no interest.
   void (*protection_changed)(u64 begin, u64 end);
+  // The index of the region whose entry is at `address`; -1: none. Asked when code is decoded, so
+  // forget_code where that changes.
+  i32 (*region_at)(u64 address);
+  // A region that was called inside of another one: its instruction budget (0: none), and how many
+  // instructions it took. On the region path.
+  u64 (*nested_limit)(u64 region_index);
+  void (*nested_ended)(u64 region_index, u64 instructions);
   // Where the rseq_cs field of a thread's registered struct rseq is, from its thread pointer; 0:
   // nowhere (see rseq(2)).
   u64 rseq_cs_offset;
@@ -92,6 +99,24 @@ Outcome run(Thread& thread);
 // The same for an activation that had stopped with Stop::signal, and whose guest may have been
 // changed since.
 Outcome resume(Thread& thread);
+
+// The activations that a stopped one is in (nest.h), counted outwards: 0 is the innermost, and
+// nesting() the outermost.
+u32 nesting(const Thread& thread);
+u64 region_at_level(const Thread& thread, u32 outwards);
+struct CallState {
+  const Registers* checkpoint;
+  u64 return_address;
+};
+CallState call_at_level(const Thread& thread, u32 outwards);
+
+// Takes back all that the activation did, and those inside of it, which are over then. `thread` has
+// its checkpoint; the caller decides where the guest goes on.
+RollbackResult roll_back(Thread& thread, u32 outwards);
+
+// The guest stands behind an activation that was rolled back, and that is inside of another one:
+// that one goes on.
+Outcome go_on_nested(Thread& thread);
 
 // Interpreted so far in the calling thread's activation; 0 outside one.
 u64 instructions_so_far();

@@ -32,8 +32,15 @@ bool is_nowhere(u64 target) {
   return stop_here(t, Stop::unsupported, "a jump out of user memory");
 }
 
-// Ends the activation with control already transferred: guest.rip is `target`.
-[[gnu::cold]] const Op* leave(Thread& t, u64 target) {
+// Ends the activation with control already transferred: guest.rip is `target`. Of nested ones,
+// those that the stack pointer is above of.
+[[gnu::cold]] const Op* leave(Thread& t, const Op& op, u64 target) {
+  while (machine_of(t).nest.depth != 0 && t.guest.gpr[rsp] > t.entry_sp) {
+    end_nested(t);
+    if (t.guest.gpr[rsp] <= t.entry_sp && !machine_of(t).other_stack) {
+      return go_to(t, op, target);
+    }
+  }
   const bool home = target == t.return_address && t.guest.gpr[rsp] == t.entry_sp + 8 &&
                     !machine_of(t).other_stack;
   t.guest.rip = target;
@@ -47,7 +54,10 @@ const Op* return_to_caller(Thread& t, const Op& op, u64 extra) {
   if (!load<u64>(t, sp, target)) {
     return nullptr;
   }
-  if (sp == t.entry_sp && !machine_of(t).other_stack) {
+  if (sp == t.entry_sp && !machine_of(t).other_stack && machine_of(t).nest.depth != 0)
+      [[unlikely]] {
+    end_nested(t);  // for the one around it, a return like any other
+  } else if (sp == t.entry_sp && !machine_of(t).other_stack) {
     if (target != t.return_address) [[unlikely]] {
       return may_return(t, sp, target) ? stop_here(t, Stop::return_mismatch) : nullptr;
     }
@@ -131,7 +141,7 @@ u64 count_down(Thread& t, const Op& op) {
 const Op* go_to(Thread& t, const Op& op, u64 target) {
   Machine& m = machine_of(t);
   if (t.guest.gpr[rsp] > t.entry_sp || m.other_stack) [[unlikely]] {
-    return leave(t, target);
+    return leave(t, op, target);
   }
   const Block* block = op.link.load(std::memory_order_acquire);
   if (block == nullptr || block->rip != target || !block->valid.load(std::memory_order_relaxed)) {
@@ -157,7 +167,7 @@ void note_stack(Thread& t) {
   // pushes something that looks like the return address.
   m.other_stack = sp > t.entry_sp || sp < m.stack_floor - same_stack_reach;
   m.elide_top = m.other_stack ? 0 : sp < m.stack_floor - same_stack_sure ? sp : t.entry_sp;
-  m.calls.watch(m.elide_top != t.entry_sp);
+  m.calls.watch(m.elide_top != t.entry_sp || m.nest.depth != 0);
   if (!m.other_stack) {
     m.calls.moved(sp);
   }
@@ -236,6 +246,11 @@ const Op* do_fall_through(Thread& t, const Op& op) {
 const Op* do_system_call(Thread& t, const Op& op) {
   t.guest.rip = op.rip;
   const u64 number = t.guest.gpr[rax];
+  if (t.is_rescue_point && turns_out_to_serve(machine_of(t).serving, number, t.guest.gpr[rdi]))
+      [[unlikely]] {
+    t.serves = true;
+    return stop_here(t, Stop::unsupported, "a service loop");
+  }
   const bool limited = config().time_budget != 0 && may_wait(number);
   if (limited && !begin_wait(t)) [[unlikely]] {
     return stop_late(t);

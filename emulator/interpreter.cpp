@@ -220,6 +220,8 @@ Outcome run(Thread& t) {
   m.stack_floor = t.guest.gpr[rsp];
   m.other_stack = false;
   m.instructions = 0;
+  m.nest.depth = 0;
+  forget(m.serving);
   m.deadline = 0;
   const u64 limit = t.instruction_limit != 0 ? t.instruction_limit : the_config.instruction_budget;
   m.limit = limit != 0 ? limit : ~u64{0};

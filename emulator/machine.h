@@ -16,7 +16,9 @@
 #include "emulator/effect_result.h"
 #include "emulator/engine.h"
 #include "emulator/heap_view.h"
+#include "emulator/nest.h"
 #include "emulator/op.h"
+#include "emulator/serving.h"
 #include "emulator/thread.h"
 
 namespace selfheal::emulator {
@@ -41,6 +43,8 @@ struct Machine {
   u64 rseq_cs;      // address of the thread's field of that name; 0: none
   u64 rep_rest;     // iterations of a repeated instruction beyond the chunk that is being executed
   u64 vector_area;  // for xsave, 64-byte aligned
+  Nest nest;
+  Serving serving;
   CallFrames calls;
 };
 

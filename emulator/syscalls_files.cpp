@@ -166,7 +166,7 @@ EffectResult handle_open(Call& call) {
 EffectResult handle_close(Call& call) {
   const u64 fd = static_cast<u32>(call.argument(0));
   send_what_is_held_for(call, fd);
-  if (call.log().cancel(Action::close_fd, fd) || hold(call.log(), fd)) {
+  if (call.log().cancel_own(Action::close_fd, fd) || hold(call.log(), fd)) {
     call.perform();
     return call.done();
   }

@@ -59,6 +59,8 @@ struct Thread {
   bool escaped;          // set by take_fault
   u64 entry_sp;          // guest rsp at region entry: [entry_sp] holds the return address
   u64 return_address;    // as it was at entry
+  bool is_rescue_point;  // of others' faults: may it be one? See serving.h
+  bool serves;           // it may not
   Registers checkpoint;  // of the region's entry
   u32 checkpoint_mxcsr;
   u16 checkpoint_x87_control;

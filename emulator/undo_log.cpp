@@ -23,16 +23,6 @@ u64 filter_bit(u64 a, u64 bits) {
   return ((a >> 4) * 0x9e3779b97f4a7c15 >> 32) % bits;
 }
 
-// Something another thread or process may be waiting for (a pipe's end)?
-constexpr bool observable(Deferred effect) {
-  return effect == Deferred::close_fd;
-}
-
-// Does it release as many bytes as its second operand says?
-constexpr bool holds_memory(Deferred effect) {
-  return effect == Deferred::free_memory || effect == Deferred::unmap;
-}
-
 }  // namespace
 
 void UndoLog::attach(u64 memory, u64 size, Thread* owner) {
@@ -125,8 +115,8 @@ void UndoLog::forget_recent() {
   epoch_ = epoch_step;
 }
 
-ActionRecord* UndoLog::newest(Action action, u64 a) const {
-  for (u64 at = last_action_; at != 0;) {
+ActionRecord* UndoLog::newest(Action action, u64 a, u64 from) const {
+  for (u64 at = last_action_; at != 0 && at >= from;) {
     auto* record = pointer_to<ActionRecord>(at);
     if (record->action() == action && record->a == a) {
       return record;
@@ -136,8 +126,22 @@ ActionRecord* UndoLog::newest(Action action, u64 a) const {
   return nullptr;
 }
 
+UndoLog::Mark UndoLog::begin_nested() {
+  const Mark here{mark(), limit_, nested_from_};
+  nested_from_ = here.cursor;
+  return here;
+}
+
 bool UndoLog::cancel(Action action, u64 a) {
-  ActionRecord* record = newest(action, a);
+  return cancel_since(action, a, 0);
+}
+
+bool UndoLog::cancel_own(Action action, u64 a) {
+  return cancel_since(action, a, nested_from_);
+}
+
+bool UndoLog::cancel_since(Action action, u64 a, u64 from) {
+  ActionRecord* record = newest(action, a, from);
   if (record == nullptr) {
     return false;
   }
@@ -265,6 +269,7 @@ void UndoLog::clear() {
     any_atomic_ = false;
   }
   last_action_ = 0;
+  nested_from_ = 0;
   observable_ = 0;
   held_bytes_ = 0;
   unmapped_begin_ = unmapped_end_ = 0;

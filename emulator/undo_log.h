@@ -102,6 +102,8 @@ class UndoLog {
   // Takes back the newest action that equals this one, when it is no longer needed (a descriptor
   // closed inside the region that opened it). False when there is none.
   bool cancel(Action action, u64 a);
+  // The same, but not of what was there when the innermost region began.
+  bool cancel_own(Action action, u64 a);
   // Is there such an action, newest first? Its b (the kind of a lock, say) in `b`.
   bool find(Action action, u64 a, u64* b = nullptr) const;
   // Has an atomic instruction changed the word at this address? What is then stored there plainly
@@ -149,6 +151,18 @@ class UndoLog {
     return cursor_;
   }
   void back_to(u64 mark);
+
+  // An inner region begins (nest.h). Until its end, what it does is to be undone without what was
+  // done before: a descriptor that was opened before is not simply closed.
+  struct Mark {
+    u64 cursor;
+    u64 limit;
+    u64 before;  // the mark around it
+  };
+  Mark begin_nested();
+  void end_nested(const Mark& mark) { nested_from_ = mark.before; }
+  // Undoes what was done since, deferred effects included.
+  RollbackResult back_to_nested(const Mark& mark);
 
   // Puts every byte back and runs the actions, newest first; drops what was deferred. The guest's
   // vector registers are not preserved (nobody needs them after a rollback).
@@ -223,7 +237,8 @@ class UndoLog {
   static void restore(Replay& state, const RecordView& record);
   static void restore_pages(Replay& state);
   RollbackResult replay_to(u64 floor);
-  ActionRecord* newest(Action action, u64 a) const;
+  ActionRecord* newest(Action action, u64 a, u64 from = 0) const;
+  bool cancel_since(Action action, u64 a, u64 from);
   bool touches(u64 begin, u64 end) const;
   bool finds_unmap(u64 address) const;
   void clear();
@@ -245,6 +260,7 @@ class UndoLog {
   // it was used only, as it is on the way out of every region.
   u64 atomic_words_[64] = {};
   bool any_atomic_ = false;
+  u64 nested_from_ = 0;  // where the innermost nested region's part begins; 0: there is none
   u64 last_action_ = 0;  // address of the newest action record; 0: none
   u64 held_bytes_ = 0;
   u64 unmapped_begin_ = 0;  // all deferred unmaps lie in between

@@ -151,6 +151,17 @@ void UndoLog::back_to(u64 mark) {
   replay_to(mark);
 }
 
+// What was held back since is dropped; what had to be done all the same (run_deferred) is done.
+RollbackResult UndoLog::back_to_nested(const Mark& mark) {
+  const RollbackResult result = replay_to(mark.cursor);
+  for (; limit_ < mark.limit; limit_ += sizeof(DeferredEffect)) {
+    const auto* dropped = pointer_to<const DeferredEffect>(limit_);
+    observable_ -= dropped->done == 0 && observable(dropped->effect) ? 1 : 0;
+    held_bytes_ -= holds_memory(dropped->effect) ? dropped->b : 0;
+  }
+  return result;
+}
+
 RollbackResult UndoLog::rollback() {
   const bool was_big = big();
   const RollbackResult result = replay_to(start_);

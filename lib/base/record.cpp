@@ -48,6 +48,8 @@ const char* name_of(ValueReason reason) {
       return "its manual page says so";
     case ValueReason::declared:
       return "by its return type";
+    case ValueReason::tried:
+      return "what seemed best did not stick";
   }
   return "unknown";
 }
@@ -66,6 +68,8 @@ const char* name_of(HealOutcome outcome) {
       return "went on unprotected";
     case HealOutcome::simulated:
       return "simulated";
+    case HealOutcome::unfit:
+      return "no rescue point";
   }
   return "unknown";
 }

@@ -78,6 +78,9 @@ struct FaultRecord {
   CodeRef frames[max_frames];  // [0] is the site, then return addresses outwards
   RecordModule modules[max_record_modules];
   FaultDetail detail;
+  u64 after_heal;  // candidate (store/levels.h) that the thread was healed by just before; 0: none
+  u32 level_frames;  // a bit for each of frames[] whose function could be a rescue point instead
+  u32 reserved2;
 };
 
 // How a region is kept from its fault. Bits, stored: never renumber.
@@ -105,7 +108,10 @@ enum class ValueReason : u8 {
   own_object = 10,        // an object, filled in as the function does where it refuses
   known_function = 11,    // its manual page says so
   declared = 12,          // by the type it returns, from debug information
+  tried = 13,             // what seemed best did not stick
 };
+
+inline constexpr ValueReason last_value_reason = ValueReason::tried;
 
 enum class HealOutcome : u8 {
   none = 0,
@@ -115,9 +121,10 @@ enum class HealOutcome : u8 {
   eager = 3,        // recovered from a first fault by unwinding, without rollback
   unprotected = 4,  // no fault: the undo log was full; the region went on natively
   simulated = 5,    // would have been healed so; a policy rule says to let it happen
+  unfit = 6,  // no fault: the function cannot be a rescue point (it serves, or cannot be patched)
 };
 
-inline constexpr HealOutcome last_heal_outcome = HealOutcome::simulated;
+inline constexpr HealOutcome last_heal_outcome = HealOutcome::unfit;
 
 // Did the caller get a value in place of the fault?
 constexpr bool recovered(HealOutcome outcome) {
@@ -146,15 +153,16 @@ struct HealRecord {
   u8 remedies;  // Remedy bits in force
   u8 reserved[7];
   RecordModule modules[max_record_modules];
+  u64 candidate;  // what was tried for which region (store/levels.h); 0: not of the catalog
 };
 
 static_assert(sizeof(RecordModule) == 64);
 static_assert(sizeof(CodeRef) == 16);
 static_assert(sizeof(FunctionRef) == 32);
 static_assert(sizeof(Fault) == 168);
-static_assert(sizeof(FaultRecord) == 1728);
+static_assert(sizeof(FaultRecord) == 1744);
 static_assert(sizeof(FaultDetail) == 192);
-static_assert(sizeof(HealRecord) == 1096);
+static_assert(sizeof(HealRecord) == 1104);
 
 // In the order of their bits.
 inline constexpr Remedy all_remedies[] = {Remedy::stack_check, Remedy::ignore_free,

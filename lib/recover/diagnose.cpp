@@ -1,6 +1,7 @@
 #include "lib/recover/diagnose.h"
 
 #include <Zydis/Zydis.h>
+#include <algorithm>
 #include <cstring>
 
 #include "lib/recover/abort_story.h"
@@ -65,9 +66,51 @@ class Diagnosis {
     } else {
       blame(0);
     }
+    if (record_.region.size != 0) {
+      find_levels();
+    }
   }
 
  private:
+  bool in_application(unsigned i) const {
+    image::Module module;
+    return image_.find_module(image_.context, frames_[i].lookup_address(), module) &&
+           !image_.is_system(image_.context, module);
+  }
+
+  // The functions around the blamed one that could be rolled back in its place (store/levels.h):
+  // each once, and not the outermost, which has nobody to return an error to. That is main: _start,
+  // which libc was called by, is nobody.
+  void find_levels() {
+    u64 entries[max_frames];
+    unsigned known = 0;
+    entries[known++] = record_.region.entry.offset ^ u64 { record_.region.entry.module } << 48;
+    u32 newest = 0;
+    for (unsigned i = record_.blamed_frame + 1U; i < frames_.size(); ++i) {
+      const u64 address = frames_[i].lookup_address();
+      image::Module module;
+      image::Function function;
+      bool in_cold_part = false;
+      if (record_.frames[i].module == no_module || frames_[i].exact ||
+          !image_.find_module(image_.context, address, module) || !module.executable(address) ||
+          module.id.kind == ModuleIdKind::none || image_.is_system(image_.context, module) ||
+          (i + 1 == frames_.size() && !in_application(i - 1))) {
+        continue;
+      }
+      record_.level_frames |= newest;
+      newest = 0;
+      if (!image_.find_owner(image_.context, module, address, function, in_cold_part) ||
+          function.signal_frame) {
+        continue;
+      }
+      const u64 entry = module.offset_of(function.start) ^ u64 { record_.frames[i].module } << 48;
+      if (std::find(entries, entries + known, entry) == entries + known) {
+        entries[known++] = entry;
+        newest = u32{1} << i;
+      }
+    }
+  }
+
   // Where a frame's function is: at the call that has not returned yet.
   u64 instruction_of(const Frame& frame) const {
     const u64 rip = frame.registers.rip;

@@ -96,7 +96,8 @@ class Step {
     return plausible();
   }
 
-  // Register number `i` of the caller, by its rule. False only where a saved value cannot be read.
+  // Register number `i` of the caller, by its rule. False only where that cannot be evaluated. A
+  // register that was popped already may lie in a page below the stack: it is not known then.
   bool restore(const image::Module* module, const Rule& rule, u64 cfa, unsigned i) {
     u64 value = 0;
     switch (rule.kind) {
@@ -108,7 +109,8 @@ class Step {
         return true;
       case Rule::offset:
         if (!load(bounds_, cfa + rule.value, value)) {
-          return false;
+          outer_.known = static_cast<u16>(outer_.known & ~(1u << gpr_of_dwarf[i % 16]));
+          return i != dwarf_return_address;
         }
         break;
       case Rule::value_offset:

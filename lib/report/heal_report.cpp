@@ -83,6 +83,13 @@ void render_heal(const HealRecord& record, Symbolizer symbols, Sink sink) {
     out.line(line);
     return;
   }
+  if (record.outcome == HealOutcome::unfit) {
+    line << ": level ";
+    line.decimal(record.level) << " of region ";
+    line.hex(record.candidate & 0xffff'ffff'ffff, 12) << " is no rescue point";
+    out.line(line);
+    return;
+  }
   line << (record.outcome == HealOutcome::left_to_die ? " not healed: "
            : record.outcome == HealOutcome::simulated ? " would be healed: "
                                                       : " healed: ");

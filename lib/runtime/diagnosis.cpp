@@ -10,12 +10,14 @@
 #include "lib/runtime/abort_clues.h"
 #include "lib/runtime/breaker.h"
 #include "lib/runtime/fail_stop.h"
+#include "lib/runtime/hang.h"
 #include "lib/runtime/heal.h"
 #include "lib/runtime/heap_probe.h"
 #include "lib/runtime/messages.h"
 #include "lib/runtime/regions.h"
 #include "lib/runtime/runtime.h"
 #include "lib/runtime/stack_bounds.h"
+#include "lib/runtime/sticking.h"
 #include "lib/runtime/symbolize.h"
 #include "probes/hooks.h"
 
@@ -157,6 +159,17 @@ void stamp(FaultRecord& record) {
   record.tid = static_cast<u32>(gettid());
 }
 
+// A service loop is no rescue point: it would take back what it did for others.
+static void spare_service(void* argument) {
+  Diagnosis& diagnosis = *static_cast<Diagnosis*>(argument);
+  for (unsigned i = 0; i + 1 < diagnosis.frame_count && i < max_frames; ++i) {
+    const Registers& caller = diagnosis.frames[i + 1].registers;
+    if (is_of_service({caller.gpr[rsp], caller.rip})) {
+      diagnosis.record.level_frames &= ~(u32{1} << i);
+    }
+  }
+}
+
 void judge_stack(Diagnosis& diagnosis) {
   diagnosis.record = {};
   if (!probes::guarded(&judge, &diagnosis)) {
@@ -172,6 +185,8 @@ void judge_stack(Diagnosis& diagnosis) {
     diagnosis.record.detail.message[i] = diagnosis.story.message[i];
   }
   diagnosis.record.remedies = remedies_in_force(diagnosis);
+  diagnosis.record.after_heal = pending_candidate();
+  probes::guarded(&spare_service, &diagnosis);
   stamp(diagnosis.record);
   describe_chunk(diagnosis.record);
 }

@@ -12,6 +12,7 @@
 #include "lib/patch/stubs.h"
 #include "lib/runtime/code_kinds.h"
 #include "lib/runtime/definitions.h"
+#include "lib/runtime/loop_budget.h"
 #include "lib/runtime/messages.h"
 #include "lib/runtime/region_entry.h"
 #include "lib/runtime/regions.h"
@@ -183,6 +184,9 @@ bool start_engine() {
   config.end_wait = &end_wait;
   config.signal_area_size = signal_area_size();
   config.native_entry = address_of_function(&selfheal_enter_native);
+  config.region_at = &engine_region_at;
+  config.nested_limit = &nested_limit;
+  config.nested_ended = &nested_ended;
   config.rseq_cs_offset = rseq_cs_offset();
   config.run = &run_region;
   config.resume = &resume_region;

@@ -6,8 +6,10 @@
 #include "lib/runtime/diagnosis.h"
 #include "lib/runtime/eager.h"
 #include "lib/runtime/fail_stop.h"
+#include "lib/runtime/hang.h"
 #include "lib/runtime/heal.h"
 #include "lib/runtime/runtime.h"
+#include "lib/runtime/sticking.h"
 #include "probes/sandbox.h"
 
 namespace selfheal::runtime {
@@ -115,6 +117,9 @@ Verdict on_fault(const Fault& fault, SignalContext& signal) {
   finish(*diagnosis);
   const bool recovered = recover_eagerly(
       diagnosis->record, std::span(diagnosis->frames).first(diagnosis->frame_count), signal);
+  if (!recovered) {
+    heals_were_no_good();
+  }
   give_back(*diagnosis);
   return recovered ? Verdict::resume : Verdict::die;
 }
@@ -134,6 +139,7 @@ void* on_prepare(const Fault& fault, SignalContext& signal) {
 
 void on_commit(void* token) {
   finish(*static_cast<Diagnosis*>(token));
+  heals_were_no_good();
 }
 
 bool on_ends_anyway(void* token) {

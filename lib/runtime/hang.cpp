@@ -249,6 +249,11 @@ bool note_service() {
   return !of_interest || w->service.look(probes::progress_count());
 }
 
+bool is_of_service(const Activation& activation) {
+  const Watch* w = own_watch();
+  return w != nullptr && w->service.certain() && w->service.holds(activation);
+}
+
 bool on_timer(SignalContext& signal) {
   if (probes::is_cpu_tick(*signal.info)) {
     on_tick(signal);

@@ -17,6 +17,7 @@
 // State is in the thread's own memory (probes::thread_area): nothing is shared but two counters.
 #pragma once
 
+#include "lib/runtime/stack_looks.h"
 #include "probes/hooks.h"
 
 namespace selfheal::runtime {
@@ -39,6 +40,9 @@ bool note_service();
 
 // Of the calling thread; null: it is not watched.
 const Service* service_of_thread();
+
+// Is this surely an activation of the calling thread's service loop? Signal-safe.
+bool is_of_service(const Activation& activation);
 
 // For probes::Hooks::timer.
 bool on_timer(probes::SignalContext& signal);

@@ -24,7 +24,9 @@
 #include "lib/runtime/return_choice.h"
 #include "lib/runtime/runtime.h"
 #include "lib/runtime/stack_bounds.h"
+#include "lib/runtime/sticking.h"
 #include "lib/runtime/symbolize.h"
+#include "lib/store/levels.h"
 #include "probes/hooks.h"
 
 namespace selfheal::runtime {
@@ -132,7 +134,58 @@ void return_to_caller(Thread& thread, const Return& value) {
   thread.guest.rflags &= ~direction_flag;
 }
 
-void describe(const Thread& thread, const Region& region, u64 site, HealRecord& record) {
+// Which activation is rolled back, on behalf of which region.
+struct RescuePoint {
+  const Region* region;  // the function that returns an error
+  u32 outwards;          // its activation
+  u64 catalog_id;        // whose fault it is; 0: nothing was known of it
+  store::Candidate candidate;
+  const Region* chosen_by = nullptr;  // the region whose faults it is for, where it is another
+};
+
+// The function that the catalog has chosen, if it is there: the stack may be another one this time.
+// Then the faulting region itself returns what seems best.
+RescuePoint rescue_point_of(const Thread& thread, const Region& region) {
+  const u64 wanted = __atomic_load_n(&region.rescue_entry, __ATOMIC_ACQUIRE);
+  for (u32 i = 1; wanted != 0 && i <= emulator::nesting(thread); ++i) {
+    const Region& outer = region_at(emulator::region_at_level(thread, i));
+    if (outer.entry == wanted) {
+      return {&outer,
+              i,
+              region.catalog_id,
+              {region.level, static_cast<store::ValueSlot>(region.value_slot)},
+              &region};
+    }
+  }
+  const u8 slot = region.level == 0 ? region.value_slot : 0;
+  return {&region, 0, region.catalog_id, {0, static_cast<store::ValueSlot>(slot)}};
+}
+
+Return value_at(const Thread& thread, const RescuePoint& point) {
+  const emulator::CallState call = emulator::call_at_level(thread, point.outwards);
+  const Return best =
+      choose_return(*call.checkpoint, call.return_address, thread.fault.kind, *point.region);
+  const i32 error_number = best.in_rax.error_number;
+  const Region* const by = point.chosen_by;
+  Return value = best;
+  if (by != nullptr && by->rescue_value_set) {
+    value = {};
+    value.in_rax = {by->rescue_value, ValueReason::policy, error_number};
+  }
+  if (by != nullptr && by->rescue_error_set) {
+    value.in_rax.error_number = by->rescue_error_number;
+  }
+  if (value.in_rax.reason != ValueReason::policy &&
+      point.candidate.slot != store::ValueSlot::best) {
+    const u64 tried = point.candidate.slot == store::ValueSlot::zero ? 0 : ~u64{0};
+    value = {};
+    value.in_rax = {tried, ValueReason::tried, error_number};
+  }
+  return value;
+}
+
+void describe(const Thread& thread, const RescuePoint& point, u64 site, HealRecord& record) {
+  const Region& region = *point.region;
   forget_modules();
   record.time_ns = realtime_ns();
   record.pid = static_cast<u32>(getpid());
@@ -142,7 +195,11 @@ void describe(const Thread& thread, const Region& region, u64 site, HealRecord& 
   record.module_count = 1;
   record.region = region.function;
   record.site = refer(record, site);
-  record.return_address = refer(record, thread.return_address);
+  record.return_address =
+      refer(record, emulator::call_at_level(thread, point.outwards).return_address);
+  record.level = point.candidate.level;
+  record.candidate =
+      point.catalog_id == 0 ? 0 : store::candidate_key(point.catalog_id, point.candidate);
   record.irrevocable = thread.log.irrevocable();
   for (unsigned i = 0; i < std::size(record.irrevocable_calls); ++i) {
     record.irrevocable_calls[i] = thread.log.irrevocable_calls()[i];
@@ -155,7 +212,8 @@ void stamp_fault() {
   fault_stamp = monotonic_ns();
 }
 
-bool heal(Thread& thread, const Region& region, const Outcome& outcome, VectorResult& vector) {
+bool heal(Thread& thread, const Outcome& outcome, VectorResult& vector) {
+  const Region& region = region_at(thread.region_index);  // the innermost: its rules hold
   if (outcome.stop == Stop::budget || outcome.stop == Stop::log_full) {
     note_time_out(thread);
   }
@@ -167,8 +225,9 @@ bool heal(Thread& thread, const Region& region, const Outcome& outcome, VectorRe
     return false;
   }
   const u64 site = thread.guest.rip;
+  const RescuePoint point = rescue_point_of(thread, region);
   HealRecord record{};
-  describe(thread, region, site_of(thread), record);
+  describe(thread, point, site_of(thread), record);
   if (!may_heal(thread, region)) {
     record.outcome = HealOutcome::left_to_die;
     runtime.left_to_die.fetch_add(1);
@@ -176,8 +235,7 @@ bool heal(Thread& thread, const Region& region, const Outcome& outcome, VectorRe
     note_event(record, region.entry, site);
     return false;
   }
-  const Return value =
-      choose_return(thread.checkpoint, thread.return_address, thread.fault.kind, region);
+  const Return value = value_at(thread, point);
   if (region.simulate) {
     record.value = value.in_rax.value;
     record.reason = value.in_rax.reason;
@@ -186,8 +244,8 @@ bool heal(Thread& thread, const Region& region, const Outcome& outcome, VectorRe
     write_down(record);
     return false;
   }
-  const emulator::RollbackResult undone = thread.log.rollback();
-  leave_behind(thread.checkpoint, value);
+  const emulator::RollbackResult undone = emulator::roll_back(thread, point.outwards);
+  leave_behind(thread.checkpoint, value, emulator::nesting(thread) != 0 ? &thread.log : nullptr);
   return_to_caller(thread, value);
   vector = {value.has_vector, value.vector};
   if (value.in_rax.error_number != 0) {
@@ -202,8 +260,9 @@ bool heal(Thread& thread, const Region& region, const Outcome& outcome, VectorRe
   record.duration_ns = monotonic_ns() - begin;
   runtime.heals.fetch_add(1);
   runtime.bytes_undone.fetch_add(undone.bytes);
+  begin_sticking(record);
   write_down(record);
-  note_event(record, region.entry, site);
+  note_event(record, point.region->entry, site);
   return true;
 }
 
@@ -213,7 +272,7 @@ void note_unprotected(Thread& thread, Region& region) {
   }
   region.unprotected_noted = true;
   HealRecord record{};
-  describe(thread, region, thread.guest.rip, record);
+  describe(thread, {&region, 0, 0, {}}, thread.guest.rip, record);
   record.outcome = HealOutcome::unprotected;
   record.fault = {};
   write_down(record);

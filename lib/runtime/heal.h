@@ -17,8 +17,7 @@ struct VectorResult {
 // rax. False: policy, breaker or kind say no; nothing was changed, and the guest has to be given
 // back to the processor where it stands. Either way it is journalled and counted, but for a fault
 // that is the application's own business.
-bool heal(emulator::Thread& thread, const Region& region, const emulator::Outcome& outcome,
-          VectorResult& vector);
+bool heal(emulator::Thread& thread, const emulator::Outcome& outcome, VectorResult& vector);
 
 // The undo log is full: the activation goes on natively and cannot be rolled back. Journalled the
 // first time for each region. Keeps the guest's vector registers.

@@ -20,6 +20,7 @@
 #include "lib/runtime/regions.h"
 #include "lib/runtime/runtime.h"
 #include "lib/runtime/stack_check.h"
+#include "lib/runtime/sticking.h"
 #include "lib/runtime/wait_limit.h"
 #include "lib/store/promote.h"
 #include "probes/cpu_timer.h"
@@ -106,12 +107,12 @@ constinit u64 alarms_due = 0;
 constexpr u64 alarms_interval = 100'000'000;  // ns
 
 void promote_if_ours() {
-  static u64 faults_seen = 0;
+  static u64 evidence_seen = 0;
   const bool alarms = alarms_due != 0 && monotonic_ns() >= alarms_due;
-  if (!runtime.store.owner || !(alarms || store::wants_promotion(runtime.store, faults_seen))) {
+  if (!runtime.store.owner || !(alarms || store::wants_promotion(runtime.store, evidence_seen))) {
     return;
   }
-  faults_seen = runtime.store.journal.faults_sealed();
+  evidence_seen = store::evidence_in(runtime.store.journal);
   store::Error error;
   const store::Promotion promotion = store::promote(runtime.store, error);
   const bool looked =
@@ -233,6 +234,7 @@ bool on_progress() {
   if (in_engine()) {
     return false;
   }
+  note_progress_point();
   deliver_event();
   const bool known = note_service();
   end_if_besieged();
@@ -267,6 +269,7 @@ void on_thread_ending() {
   probes::delete_cpu_timer();
   delete_wait_timer();
   forget_prepared();
+  end_sticking_of_thread();
   unprotect_thread();
 }
 
@@ -274,6 +277,7 @@ void on_fork_child() {
   end_if_besieged();
   forget_wait_timer();
   watch_after_fork();
+  forget_sticking();
   runtime.changing.store(false);
   runtime.patcher.after_fork_in_child();
   engine_after_fork();

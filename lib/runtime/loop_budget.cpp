@@ -53,6 +53,15 @@ void learn_from(const Outcome& outcome, Region& region) {
   }
 }
 
+u64 nested_limit(u64 region_index) {
+  const Region& region = region_at(region_index);
+  return region.loops ? budget_of(region) : 0;
+}
+
+void nested_ended(u64 region_index, u64 instructions) {
+  learn_from({emulator::Stop::returned, instructions, nullptr}, region_at(region_index));
+}
+
 bool looks_endless(const Outcome& outcome, const Region& region) {
   return region.loops &&
          outcome.instructions / factor > __atomic_load_n(&region.longest_call, __ATOMIC_RELAXED);

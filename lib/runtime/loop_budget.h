@@ -25,6 +25,10 @@ void give_budget(emulator::Thread& thread, const Region& region);
 // It has come to an end.
 void learn_from(const emulator::Outcome& outcome, Region& region);
 
+// The same of a region that another one called: emulator::Config::nested_limit, nested_ended.
+u64 nested_limit(u64 region_index);
+void nested_ended(u64 region_index, u64 instructions);
+
 // The undo log is full. Of a region that loops that is the loop, if its calls so far needed far
 // fewer instructions: it can be rolled back now, but never again after the commit.
 bool looks_endless(const emulator::Outcome& outcome, const Region& region);

@@ -51,10 +51,19 @@ void take_checkpoint(Thread& thread, const Region& region) {
 
 // A fault that is not healed goes back to the processor with the guest's vector registers as they
 // were, so what decides about it must not cost them.
-bool heal_or_keep(Thread& thread, const Region& region, const emulator::Outcome& outcome,
-                  VectorResult& result) {
+bool heal_or_keep(Thread& thread, const emulator::Outcome& outcome, VectorResult& result) {
   const emulator::VectorScope keep;
-  return heal(thread, region, outcome, result);
+  return heal(thread, outcome, result);
+}
+
+void note_service_loop(Thread& thread, const Region& region) {
+  const emulator::VectorScope keep;
+  thread.serves = false;
+  note_unfit_rescue_point(region.entry);
+}
+
+Region& outermost_region(const Thread& thread) {
+  return region_at(emulator::region_at_level(thread, emulator::nesting(thread)));
 }
 
 void note_overflow(Thread& thread, Region& region) {
@@ -94,8 +103,9 @@ void keep_vectors(const Thread& thread) {
                : "memory");
 }
 
-// What becomes of an activation that emulator::run has come back from.
-void finish(Thread& thread, Region& region, const emulator::Outcome& outcome) {
+// What becomes of an activation that emulator::run has come back from. False: an inner region was
+// healed, and the guest is to go on in the one around it.
+bool finish(Thread& thread, Region& region, const emulator::Outcome& outcome) {
   if (outcome.stop == Stop::signal && !signal_area_of(thread).fatal) {
     keep_vectors(thread);
     run_kept_handler(thread, true);
@@ -104,8 +114,11 @@ void finish(Thread& thread, Region& region, const emulator::Outcome& outcome) {
   switch (outcome.stop) {
     case Stop::fault:
     case Stop::budget:
-      if (VectorResult result = {}; heal_or_keep(thread, region, outcome, result)) {
+      if (VectorResult result = {}; heal_or_keep(thread, outcome, result)) {
         go_on_healed(thread, result);
+        if (emulator::nesting(thread) != 0) {
+          return false;
+        }
       } else if (outcome.stop == Stop::fault && must_stop(thread.fault.kind)) {
         thread.log.commit();
         thread.guest.rip = fail_stop_address();
@@ -115,8 +128,11 @@ void finish(Thread& thread, Region& region, const emulator::Outcome& outcome) {
       break;
     case Stop::log_full:
       if (VectorResult result = {};
-          looks_endless(outcome, region) && heal_or_keep(thread, region, outcome, result)) {
+          looks_endless(outcome, region) && heal_or_keep(thread, outcome, result)) {
         go_on_healed(thread, result);
+        if (emulator::nesting(thread) != 0) {
+          return false;
+        }
         break;
       }
       note_overflow(thread, region);
@@ -125,6 +141,9 @@ void finish(Thread& thread, Region& region, const emulator::Outcome& outcome) {
     case Stop::return_mismatch:
     case Stop::unsupported:
     case Stop::signal:
+      if (thread.serves) {
+        note_service_loop(thread, region);
+      }
       go_native(thread);
       break;
     case Stop::returned:
@@ -134,6 +153,13 @@ void finish(Thread& thread, Region& region, const emulator::Outcome& outcome) {
       break;
   }
   set_entry(Entry::open);
+  return true;
+}
+
+void go_on(Thread& thread, Region& region, emulator::Outcome outcome) {
+  while (!finish(thread, region, outcome)) {
+    outcome = emulator::go_on_nested(thread);
+  }
 }
 
 }  // namespace
@@ -156,14 +182,16 @@ void run_region() {
   set_entry(Entry::closed);
   take_checkpoint(thread, region);
   give_budget(thread, region);
-  finish(thread, region, emulator::run(thread));
+  thread.is_rescue_point = region.rescue_only;
+  thread.serves = false;
+  go_on(thread, region, emulator::run(thread));
 }
 
 void resume_region() {
   Thread& thread = this_thread;
   thread.suspension.low = 0;
   thread.suspension.span = 0;
-  finish(thread, region_at(thread.region_index), emulator::resume(thread));
+  go_on(thread, outermost_region(thread), emulator::resume(thread));
 }
 
 void deliver_signal() {

@@ -2,6 +2,7 @@
 
 #include <atomic>
 
+#include "emulator/engine.h"
 #include "emulator/models.h"
 #include "lib/image/function.h"
 #include "lib/patch/standing.h"
@@ -15,7 +16,9 @@
 #include "lib/runtime/return_choice.h"
 #include "lib/runtime/runtime.h"
 #include "lib/runtime/stack_check.h"
+#include "lib/runtime/sticking.h"
 #include "lib/store/budget.h"
+#include "lib/store/levels.h"
 #include "lib/store/remedies.h"
 
 namespace selfheal::runtime {
@@ -145,6 +148,13 @@ u8 reserve_class_of(const store::CatalogEntry* entry) {
   return entry == nullptr ? 0 : reserve_class(entry->stack_reserve);
 }
 
+// The engine has the entry's block decoded with or without the beginning of a region.
+void entry_changed(u64 entry) {
+  if (emulator::started()) {
+    emulator::forget_code(entry, entry + 1);
+  }
+}
+
 const char* install(const Target& target, u64 recorded_hash, const store::CatalogEntry* entry,
                     patch::RegionSpec& spec, Threads threads, i32& index) {
   const u64 start = target.function.start;
@@ -166,8 +176,13 @@ const char* install(const Target& target, u64 recorded_hash, const store::Catalo
   spec.stack_limit_offset = checks_stack(entry) ? stack_limit_offset(reserve_class_of(entry)) : 0;
   spec.code_at = &code_at;
   spec.context = const_cast<image::Module*>(target.module);
+  const i32 before = runtime.patcher.find(start);
+  const bool known = before >= 0 && runtime.patcher.enabled(static_cast<u32>(before));
   const patch::Installed installed = runtime.patcher.install(spec, threads);
   index = installed.index;
+  if (index >= 0 && !known) {
+    entry_changed(start);
+  }
   if (index < 0) {
     try_again = try_again || patch::is_transient(installed.refusal);
     return patch::text_of(installed.refusal);
@@ -192,17 +207,24 @@ void settle(Region& region, const store::CatalogEntry* entry, const store::Decis
   region.remedies = entry == nullptr ? 0 : entry->remedies;
   region.reserve_class = reserve_class_of(entry);
   region.policy = entry == nullptr ? store::Policy::heal : entry->policy;
-  region.value = decision.value_set ? decision.value : region.value;
-  region.error_number = decision.error_set ? decision.error_number : region.error_number;
+  // What the user set for an outer level is not for this one.
+  const bool outer = entry != nullptr && entry->level != 0 && entry->level_by_user != 0;
+  const bool value_set = decision.value_set && !(outer && entry->value_set != 0);
+  const bool error_set = decision.error_set && !(outer && entry->error_set != 0);
+  region.value = value_set ? decision.value : region.value;
+  region.error_number = error_set ? decision.error_number : region.error_number;
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  region.value_set = decision.value_set;
-  region.error_set = decision.error_set;
+  region.value_set = value_set;
+  region.error_set = error_set;
   region.simulate = decision.mode == store::RuleMode::simulate;
   region.percent = decision.percent;
   region.loops = entry != nullptr && (entry->fault_kind == FaultKind::time_out ||
                                       entry->fault_kind == FaultKind::memory_growth);
   region.budget = entry == nullptr ? 0 : entry->instruction_budget;
   region.heals_integrity = entry != nullptr && entry->policy_by_user != 0;
+  region.rescue_only = false;
+  region.level = entry == nullptr ? 0 : entry->level;
+  region.value_slot = entry == nullptr ? 0 : entry->value_slot;
 }
 
 // Fills the region's cell. A thread may come through the new stub before that: it finds an entry
@@ -263,9 +285,18 @@ const char* protect(const image::Module& module, const NamedPlace& place, u64 re
 
 constinit u64 closing = store::forever;
 
+// Where a region's faults are rolled back, as found in some module.
+struct Rescue {
+  u64 catalog_id;
+  u64 entry;
+  store::Decision decision;
+};
+constinit Rescue rescues[patch::max_regions] = {};
+
 struct Pass {
   Threads threads;
   Wanted wanted;
+  u32 rescues = 0;
   u64 named = 0;  // region options in force, by index
 };
 
@@ -297,6 +328,106 @@ void protect_catalogued(const image::Module& module, Pass& pass) {
   }
 }
 
+// Told once for each candidate: the journal is looked at when it pleases its owner.
+void note_unfit(u64 catalog_id, u8 level) {
+  static constinit u64 noted[max_refused] = {};
+  static constinit unsigned next = 0;
+  const u64 candidate = store::candidate_key(catalog_id, {level, store::ValueSlot::best});
+  for (const u64 known : noted) {
+    if (known == candidate) {
+      return;
+    }
+  }
+  noted[next++ % max_refused] = candidate;
+  record_unfit(candidate);
+}
+
+bool is_stopped(const image::Module& module, u64 offset) {
+  for (const store::CatalogEntry& entry : runtime.store.catalog.of_module(module.id)) {
+    if (entry.entry_offset == offset &&
+        (entry.enabled == 0 || entry.policy == store::Policy::stop)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// The function that `entry` has chosen for its faults, in this module. It may be a region of its
+// own as well.
+const char* protect_rescue(const image::Module& module, u64 call, const store::CatalogEntry& entry,
+                           Pass& pass) {
+  image::Function function{};
+  bool in_cold_part = false;
+  if (!image::find_owner(module, module.bias + call - 1, function, in_cold_part)) {
+    return image::name_of(function.problem);
+  }
+  store::CatalogEntry outer = entry;
+  outer.entry_offset = module.offset_of(function.start);
+  outer.value_set &= entry.level_by_user;
+  outer.error_set &= entry.level_by_user;
+  const store::Decision decision = decide_on(module, outer);
+  if (const char* no = objection(decision); no != nullptr) {
+    return no;
+  }
+  if (is_stopped(module, outer.entry_offset)) {
+    return "its own faults are not healed";
+  }
+  const i32 index = runtime.patcher.find(function.start);
+  if (index < 0 || !pass.wanted.has(static_cast<u32>(index))) {
+    const char* problem =
+        protect(module, {outer.entry_offset, 0}, 0, nullptr, pass.threads, pass.wanted);
+    if (problem != nullptr) {
+      return problem;
+    }
+    region_at(static_cast<u64>(runtime.patcher.find(function.start))).rescue_only = true;
+  }
+  if (pass.rescues < patch::max_regions) {
+    rescues[pass.rescues++] = {entry.id, function.start, decision};
+  }
+  return nullptr;
+}
+
+void protect_rescues(const image::Module& module, Pass& pass) {
+  for (const store::CatalogEntry& entry : runtime.store.catalog.entries()) {
+    if (entry.enabled == 0 || entry.level == 0 || !store::needs_engine(entry)) {
+      continue;
+    }
+    const CodeRef& frame = entry.frames[store::frame_of_level(entry, entry.level)];
+    if (frame.module == no_module || !(entry.modules[frame.module].id == module.id)) {
+      continue;
+    }
+    const bool before = try_again;
+    try_again = false;
+    const char* problem = protect_rescue(module, frame.offset, entry, pass);
+    if (problem != nullptr) {
+      refuse(entry.id, problem);
+      if (!try_again) {
+        note_unfit(entry.id, entry.level);
+      }
+    }
+    try_again = try_again || before;
+  }
+}
+
+// Written last: a region's faults are rolled back at its own entry until then.
+void join_rescues(const Pass& pass) {
+  for (u32 index = 0; index < runtime.patcher.count(); ++index) {
+    Region& region = regions[index];
+    const Rescue* found = nullptr;
+    for (u32 i = 0; i < pass.rescues; ++i) {
+      found = region.catalog_id != 0 && rescues[i].catalog_id == region.catalog_id ? &rescues[i]
+                                                                                   : found;
+    }
+    if (found != nullptr) {
+      region.rescue_value_set = found->decision.value_set;
+      region.rescue_error_set = found->decision.error_set;
+      region.rescue_error_number = found->decision.error_number;
+      region.rescue_value = found->decision.value;
+    }
+    __atomic_store_n(&region.rescue_entry, found == nullptr ? 0 : found->entry, __ATOMIC_RELEASE);
+  }
+}
+
 void protect_named(const image::Module& module, Pass& pass) {
   for (unsigned i = 0; i < runtime.options.region.count; ++i) {
     NamedPlace place{};
@@ -325,6 +456,9 @@ bool visit_module(const image::Module& module, void* context) {
     protect_catalogued(module, pass);
   }
   protect_named(module, pass);
+  if (module.id.kind != ModuleIdKind::none) {
+    protect_rescues(module, pass);
+  }
   return true;
 }
 
@@ -333,6 +467,7 @@ void remove_unwanted(const Wanted& wanted, Threads threads) {
   for (u32 index = 0; index < runtime.patcher.count(); ++index) {
     if (runtime.patcher.enabled(index) && !runtime.patcher.diverted(index) && !wanted.has(index)) {
       runtime.patcher.uninstall(index, threads);
+      entry_changed(runtime.patcher.entry(index));
     }
   }
 }
@@ -363,8 +498,9 @@ bool breaker_will_close() {
 bool apply_regions(Threads threads) {
   try_again = false;
   closing = store::forever;
-  Pass pass{threads, {}, 0};
+  Pass pass{threads, {}};
   image::for_each_module(&visit_module, &pass);
+  join_rescues(pass);
   tell(pass.named);
   remove_unwanted(pass.wanted, threads);
   runtime.regions.store(pass.wanted.count());
@@ -400,6 +536,28 @@ const char* divert(u64 entry, u64 replacement, u64& native_path, Threads threads
   spec.allow_trap = false;  // a signal for each call would be worse than nothing
   i32 index = -1;
   return install(target, target.code_hash, nullptr, spec, threads, index);
+}
+
+i32 engine_region_at(u64 address) {
+  const i32 index = runtime.patcher.find(address);
+  if (index < 0) {
+    return -1;
+  }
+  const u32 found = static_cast<u32>(index);
+  const Region& region = regions[found];
+  const bool runs = runtime.patcher.enabled(found) && !runtime.patcher.diverted(found) &&
+                    __atomic_load_n(&region.entry, __ATOMIC_ACQUIRE) == address &&
+                    !has_remedy(region.remedies, Remedy::stack_check);
+  return runs ? index : -1;
+}
+
+void note_unfit_rescue_point(u64 entry) {
+  for (u32 index = 0; index < runtime.patcher.count(); ++index) {
+    const Region& region = regions[index];
+    if (region.catalog_id != 0 && region.rescue_entry == entry) {
+      note_unfit(region.catalog_id, region.level);
+    }
+  }
 }
 
 const char* refusal_of(u64 catalog_id) {

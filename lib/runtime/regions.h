@@ -33,6 +33,17 @@ struct Region {
   u64 calls_ended;   // of a region that loops; about: one of two that end at once may be forgotten
   bool simulate;     // write down what would be healed, and let it happen
   u8 percent;        // of its faults that are healed
+
+  // Of its own faults: the candidate in use (store/levels.h), and where it is not level 0 the entry
+  // of the function that is rolled back then, if that could be patched.
+  u8 level;
+  u8 value_slot;
+  u64 rescue_entry;
+  bool rescue_value_set;  // what the user, or a rule, has that function return
+  bool rescue_error_set;
+  i32 rescue_error_number;
+  u64 rescue_value;
+  bool rescue_only;  // nothing is known against it: a rescue point for others
 };
 
 // What its budget goes by (store/budget.h).
@@ -61,6 +72,12 @@ bool protect_now(u64 entry, u64 code_hash, patch::Threads threads);
 // Sends all calls of the function at `entry` to `replacement`, for good; its native path goes to
 // `native_path` first. Null, or why not. Under runtime.changing.
 const char* divert(u64 entry, u64 replacement, u64& native_path, patch::Threads threads);
+
+// For emulator::Config::region_at.
+i32 engine_region_at(u64 address);
+
+// The rescue point at `entry` turned out to be none: those that it was for are told so.
+void note_unfit_rescue_point(u64 entry);
 
 // Why the region of catalog entry `id` could not be patched here; nullptr: it was, or is not
 // loaded.

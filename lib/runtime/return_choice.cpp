@@ -103,7 +103,13 @@ struct Leaving {
   const Registers* at_entry;
   const Return* value;
   recover::StackBounds bounds;
+  emulator::UndoLog* log;  // of the activation around the healed one; null: there is none
 };
+
+// What cannot be kept is not written either.
+bool may_write(const Leaving& leaving, u64 at, u64 size) {
+  return leaving.log == nullptr || leaving.log->save(at, size);
+}
 
 // An object of the caller's own frame is the caller's to fill; others may be everybody's.
 bool is_ours_to_fill(const Leaving& leaving, const ExitStore& store, u64 at) {
@@ -116,14 +122,14 @@ bool is_ours_to_fill(const Leaving& leaving, const ExitStore& store, u64 at) {
 void write_behind(void* argument) {
   const Leaving& leaving = *static_cast<const Leaving*>(argument);
   const u64* const gpr = leaving.at_entry->gpr;
-  if (leaving.value->is_object) {
+  if (leaving.value->is_object && may_write(leaving, gpr[rdi], leaving.value->cleared)) {
     std::memset(pointer_to<void>(gpr[rdi]), 0, leaving.value->cleared);
   }
   for (unsigned i = 0; i < leaving.value->store_count; ++i) {
     const ExitStore& store = leaving.value->stores[i];
     const u64 at = gpr[arguments[store.argument]] + static_cast<u64>(i64{store.offset});
     const u64 value = store.value + (store.based != 0 ? gpr[arguments[store.base]] : 0);
-    if (is_ours_to_fill(leaving, store, at)) {
+    if (is_ours_to_fill(leaving, store, at) && may_write(leaving, at, store.size)) {
       std::memcpy(pointer_to<void>(at), &value, store.size);
     }
   }
@@ -173,11 +179,11 @@ recover::ReturnValue choose_value(const Registers& at_entry, u64 return_address,
   return choose_return(at_entry, return_address, kind, region).in_rax;
 }
 
-void leave_behind(const Registers& at_entry, const Return& value) {
+void leave_behind(const Registers& at_entry, const Return& value, emulator::UndoLog* log) {
   if (value.store_count == 0 && !value.is_object) {
     return;
   }
-  Leaving leaving{&at_entry, &value, stack_bounds(at_entry.gpr[rsp])};
+  Leaving leaving{&at_entry, &value, stack_bounds(at_entry.gpr[rsp]), log};
   probes::guarded(&write_behind, &leaving);
 }
 

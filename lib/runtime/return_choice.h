@@ -3,6 +3,7 @@
 // place it is called from: a heal looks it up and decodes nothing.
 #pragma once
 
+#include "emulator/undo_log.h"
 #include "lib/base/registers.h"
 #include "lib/image/function.h"
 #include "lib/recover/choice.h"
@@ -24,7 +25,8 @@ recover::ReturnValue choose_value(const Registers& at_entry, u64 return_address,
                                   const Region& region);
 
 // Leaves in memory what the value says, behind the pointers the region was called with. After the
-// rollback.
-void leave_behind(const Registers& at_entry, const recover::Return& value);
+// rollback. `log`: of an activation that goes on around the healed one, and may yet be taken back;
+// null: there is none.
+void leave_behind(const Registers& at_entry, const recover::Return& value, emulator::UndoLog* log);
 
 }  // namespace selfheal::runtime

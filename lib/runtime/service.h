@@ -38,6 +38,7 @@ class Service {
   // for now.
   bool look(u64 calls);
 
+  bool certain() const { return service_.looks() != 0; }
   bool known() const { return !best().shared().empty(); }
   bool holds(const Activation& activation) const { return best().holds(activation); }
 

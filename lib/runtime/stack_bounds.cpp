@@ -12,14 +12,16 @@ constexpr u64 unknown_stack_window = 16 * 1024;
 
 constinit u64 main_stack_end = 0;
 
+// From the page's begin: what a function has popped again lies below, and its call frame
+// information still refers to it.
 recover::StackBounds bounds_or(u64 sp, u64 window) {
   const u64 thread_pointer = address_of(__builtin_thread_pointer());
   for (const u64 end : {main_stack_end, thread_pointer}) {
     if (sp < end && end - sp < largest_stack) {
-      return {sp, end};
+      return {page_down(sp), end};
     }
   }
-  return {sp, sp + window};
+  return {page_down(sp), sp + window};
 }
 
 }  // namespace

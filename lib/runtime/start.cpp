@@ -24,6 +24,7 @@
 #include "lib/runtime/stack_bounds.h"
 #include "lib/runtime/stack_check.h"
 #include "lib/runtime/statistics_line.h"
+#include "lib/runtime/sticking.h"
 #include "lib/store/location.h"
 #include "probes/hooks.h"
 #include "probes/timer_signal.h"
@@ -66,6 +67,7 @@ bool open_store(const char* const* environment) {
 
 void on_process_ending() {
   end_watch();
+  end_sticking_of_process();
   write_statistics();
 }
 

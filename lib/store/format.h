@@ -2,12 +2,18 @@
 //
 //   journal   (fixed size, mapped read-write and shared by every process, trusted by nobody)
 //   ┌───────────────┐ 0
-//   │ JournalHeader │        magic, version, slot_count; then counters anybody may bump
+//   │ JournalHeader │ magic, version, slot_count; then counters anybody may bump
 //   ├───────────────┤ 4096
-//   │ state words   │        slot_count x 8 bytes: free / reserved / sealed, in one
-//   compare-and-swap ├───────────────┤ budgets_at │ Budget[128]   │        heals a minute and
-//   distinct addresses, per site (budget.h) ├───────────────┤ slots_at │ Slot[]        │ slot_count
-//   x 2048 bytes: checksum, kind, FaultRecord or HealRecord └───────────────┘
+//   │ state words   │ slot_count x 8 bytes: free / reserved / sealed, in one compare-and-swap
+//   ├───────────────┤ budgets_at
+//   │ Budget[128]   │ heals a minute and distinct addresses, per site (budget.h)
+//   ├───────────────┤ tallies_at
+//   │ Tally[256]    │ how heals ended, per candidate, until the promoter collects it (trials.h)
+//   ├───────────────┤ trials_at
+//   │ Trial[256]    │ each thread's latest heal, as long as its end is open
+//   ├───────────────┤ slots_at
+//   │ Slot[]        │ slot_count x 2048 bytes: checksum, kind, FaultRecord or HealRecord
+//   └───────────────┘
 //
 //   catalog   (replaced as a whole by rename, written by the store's owner only)
 //   ┌───────────────┐ 0
@@ -41,8 +47,14 @@ inline constexpr u32 default_slot_count = 1024;
 inline constexpr u32 min_slot_count = 4;
 inline constexpr u32 max_slot_count = 65536;
 inline constexpr u32 budget_count = 128;
+inline constexpr u32 tally_count = 256;
+inline constexpr u32 trial_count = 256;
 inline constexpr u32 max_catalog_entries = 1024;
 inline constexpr u64 history_limit = 16 * 1024 * 1024;  // bytes; twice that with history.1
+
+// Candidates of a region: functions outwards from the faulting one, each with so many values.
+inline constexpr u32 max_levels = 8;
+inline constexpr u32 values_a_level = 3;
 
 inline constexpr const char* journal_name = "journal";
 inline constexpr const char* catalog_name = "catalog";
@@ -66,7 +78,9 @@ struct JournalHeader {
   u32 budget_count;
   u64 created_ns;
   u64 secret;  // random: keys the budgets' hashes, so that nobody outside can aim at collisions
-  u64 unused[2];
+  u32 tally_count;
+  u32 trial_count;
+  u64 unused;
   u64 checksum;  // XXH64 of the 56 bytes before
 
   u64 next;            // ticket counter: the number of the next record
@@ -77,7 +91,8 @@ struct JournalHeader {
   u64 dropped_heals;
   u64 heals_archived;  // heals taken out by the promoter
   u64 news;            // changes with every fault, every new generation, and now and then a heal
-  u8 rest[header_size - 128];
+  u64 setbacks;        // heals that did not stick, ever
+  u8 rest[header_size - 136];
 };
 
 // What a sealed slot holds; also the unit of the history file.
@@ -104,6 +119,34 @@ struct Budget {
   u64 pages[4];          // one bit for each page that faulted, by keyed hash
 };
 
+// How heals by one candidate ended since the promoter last looked.
+struct Tally {
+  u64 candidate;  // levels.h; 0 when free
+  u64 stuck;
+  u64 again;
+  u64 died;
+  u64 value;   // what the newest of them returned ...
+  u64 reason;  // ... and its ValueReason
+  u64 reserved[2];
+};
+
+enum class TrialState : u8 {
+  free = 0,
+  reserved = 1,
+  pending = 2,   // healed, and no progress point reached since
+  watching = 3,  // reached; should the process die soon, that is still held against the candidate
+};
+
+// A thread's latest heal.
+struct Trial {
+  u64 word;  // as a slot's (shared.h), with a TrialState
+  u64 candidate;
+  u64 time_ns;  // CLOCK_REALTIME
+  u64 value;
+  u64 reason;
+  u64 reserved[3];
+};
+
 struct CatalogHeader {
   u64 magic;
   u32 version;
@@ -120,6 +163,18 @@ struct CatalogHeader {
 // What is done when the region faults again. Stored: never renumber.
 enum class Policy : u8 { heal = 0, stop = 1 };
 
+// How heals by one candidate ended. Halved when one would overflow.
+struct Score {
+  u16 stuck;  // the thread went on to its next progress point
+  u16 again;  // it faulted before that
+  u16 died;   // the process ended soon, elsewhere or for no reason known
+  u16 unused;
+};
+
+// What `selfheal verify` saw. Stored: never renumber.
+enum class Verdict : u8 { none = 0, healed = 1, wrong = 2, crashed = 3, hung = 4, leaked = 5 };
+inline constexpr Verdict last_verdict = Verdict::leaked;
+
 // One region: a function of one build of one module, and what is known of its faults.
 struct CatalogEntry {
   u64 id;               // hash of (module id, entry offset, code hash), 48 bits; never 0
@@ -131,7 +186,7 @@ struct CatalogEntry {
   u8 enabled;         // 0: kept, but not patched
   Policy policy;      //
   u8 policy_by_user;  // 1: set with the CLI; the promoter leaves it alone
-  u8 level;  // how many callers up the virtualized return goes (0: the region's own caller)
+  u8 level;           // which function is rolled back and returns an error: levels.h
 
   u8 value_set;  // 1: `value` is returned instead of what the caller-use rule says
   u8 error_set;  // 1: `error_number` goes to errno
@@ -168,12 +223,27 @@ struct CatalogEntry {
   u32 padding;             // Remedy::pad_allocation, bytes
   u64 stack_reserve;       // Remedy::stack_check, bytes
   u64 instruction_budget;  // of one call, learned from those that ended; 0: the option's
-  u8 rest[344];
+
+  // Candidates (levels.h): level 0 is the region itself, the others are functions on the stack of
+  // its last fault, outwards.
+  u32 level_frames;  // bits: those of frames[] that are levels
+  u8 level_by_user;  // 1: level and value stay as they are
+  u8 value_slot;     // which of the level's values is in use
+  u8 unfit_levels;   // bits: turned out to be none
+  u8 reserved3;
+  u64 best_values[max_levels];           // what heals of the level returned by default ...
+  ValueReason best_reasons[max_levels];  // ... and why; none: never seen
+  Score scores[max_levels][values_a_level];
+  Verdict verdicts[max_levels][values_a_level];
+  u8 rest[48];
 };
 
 static_assert(sizeof(JournalHeader) == header_size);
 static_assert(sizeof(Slot) == slot_size);
 static_assert(sizeof(Budget) == 64);
+static_assert(sizeof(Tally) == 64);
+static_assert(sizeof(Trial) == 64);
+static_assert(sizeof(Score) == 8);
 static_assert(sizeof(CatalogHeader) == header_size);
 static_assert(offsetof(JournalHeader, checksum) == 56);
 static_assert(offsetof(CatalogHeader, checksum) == 56);
@@ -183,8 +253,14 @@ static_assert(sizeof(CatalogEntry) == slot_size);
 inline constexpr u64 budgets_at(u32 slot_count) {
   return header_size + page_up(u64{slot_count} * 8);
 }
-inline constexpr u64 slots_at(u32 slot_count) {
+inline constexpr u64 tallies_at(u32 slot_count) {
   return budgets_at(slot_count) + page_up(u64{budget_count} * sizeof(Budget));
+}
+inline constexpr u64 trials_at(u32 slot_count) {
+  return tallies_at(slot_count) + page_up(u64{tally_count} * sizeof(Tally));
+}
+inline constexpr u64 slots_at(u32 slot_count) {
+  return trials_at(slot_count) + page_up(u64{trial_count} * sizeof(Trial));
 }
 inline constexpr u64 journal_size(u32 slot_count) {
   return slots_at(slot_count) + u64{slot_count} * slot_size;

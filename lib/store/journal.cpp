@@ -37,6 +37,7 @@ bool check_header(const JournalHeader& header, u64 size, const char* name, Error
     return false;
   }
   if (header.slot_size != slot_size || header.budget_count != budget_count ||
+      header.tally_count != tally_count || header.trial_count != trial_count ||
       header.slot_count < min_slot_count || header.slot_count > max_slot_count) {
     error.at(name, offsetof(JournalHeader, slot_size)) << "sizes out of range" << remedy;
     return false;
@@ -76,6 +77,8 @@ bool Journal::attach(void* memory, u64 size, bool writable, const char* name, Er
   header_ = pointer_to<JournalHeader>(address_of(bytes));
   words_ = pointer_to<u64>(address_of(bytes + header_size));
   budgets_ = pointer_to<Budget>(address_of(bytes + budgets_at(header.slot_count)));
+  tallies_ = pointer_to<Tally>(address_of(bytes + tallies_at(header.slot_count)));
+  trials_ = pointer_to<Trial>(address_of(bytes + trials_at(header.slot_count)));
   slots_ = pointer_to<Slot>(address_of(bytes + slots_at(header.slot_count)));
   slot_count_ = header.slot_count;
   writable_ = writable;
@@ -96,6 +99,8 @@ void Journal::format(void* memory, u32 slot_count, u64 now_ns) {
   header.slot_size = slot_size;
   header.slot_count = slot_count;
   header.budget_count = budget_count;
+  header.tally_count = tally_count;
+  header.trial_count = trial_count;
   header.created_ns = now_ns;
   raw_syscall(SYS_getrandom, address_of(&header.secret), sizeof header.secret, 0);
   header.checksum = fixed_checksum(header);
@@ -126,6 +131,10 @@ u64 Journal::dropped_faults() const {
 }
 u64 Journal::dropped_heals() const {
   return mapped() ? load(header_->dropped_heals) : 0;
+}
+
+u64 Journal::setbacks() const {
+  return mapped() ? load(header_->setbacks) : 0;
 }
 
 u64 Journal::word(u32 index) const {

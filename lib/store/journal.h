@@ -90,6 +90,13 @@ class Journal {
   // Makes all processes look at the store at their next blocking call.
   void tell_news();
 
+  // Tables of trials.h; nullptr when there is no writable journal.
+  Tally* tallies() const { return writable_ ? tallies_ : nullptr; }
+  Trial* trials() const { return writable_ ? trials_ : nullptr; }
+  u64 setbacks() const;
+  // A heal did not stick: whoever promotes should know. Signal-safe.
+  void count_setback() const;
+
   void* memory() const { return header_; }
   u64 size() const { return mapped() ? journal_size(slot_count_) : 0; }
 
@@ -107,6 +114,8 @@ class Journal {
   JournalHeader* header_ = nullptr;
   u64* words_ = nullptr;
   Budget* budgets_ = nullptr;
+  Tally* tallies_ = nullptr;
+  Trial* trials_ = nullptr;
   Slot* slots_ = nullptr;
   u32 slot_count_ = 0;  // from the header as it was when checked; never read again
   bool writable_ = false;

@@ -76,6 +76,14 @@ Recorded Journal::record_heal(const HealRecord& heal) {
   return record(RecordKind::heal, &heal, sizeof heal, heal.pid, heal.time_ns, nullptr);
 }
 
+void Journal::count_setback() const {
+  if (!writable_) {
+    return;
+  }
+  add(header_->setbacks, 1);
+  __atomic_fetch_add(&header_->news, 1, __ATOMIC_RELEASE);
+}
+
 // The number: our process may have recorded another fault in that slot in the same second.
 bool Journal::take_back(const Ticket& ticket) {
   return writable_ && ticket.word != 0 && slots_[ticket.index].number == ticket.number &&

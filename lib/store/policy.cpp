@@ -1,6 +1,7 @@
 #include "lib/store/policy.h"
 
 #include "lib/store/catalog.h"
+#include "lib/store/levels.h"
 #include "lib/store/remedies.h"
 
 namespace selfheal::store {
@@ -94,6 +95,7 @@ CatalogEntry entry_from(const FaultRecord& record) {
   entry.stack_reserve = reserve_for(record.detail);
   entry.first_seen_ns = record.time_ns;
   entry.fault_count = 1;
+  entry.level_frames = record.level_frames;
   describe_fault(record, entry);
   choose_remedies(record, entry);
   return entry;
@@ -105,6 +107,9 @@ FaultCounted count_fault(const FaultRecord& record, CatalogEntry& entry) {
   }
   ++entry.fault_count;
   const bool explained = entry.fault_kind == FaultKind::heap_corruption;
+  const Candidate before = in_use(entry);
+  follow_stack(record, entry);
+  const bool moved = !(in_use(entry) == before);
   describe_fault(record, entry);
   const bool check_changed = change_remedy(record, entry);
   const bool remedy_changed = choose_remedies(record, entry) || check_changed;
@@ -120,7 +125,7 @@ FaultCounted count_fault(const FaultRecord& record, CatalogEntry& entry) {
     entry.policy = default_policy(record.fault.kind);
     return FaultCounted::policy_changed;
   }
-  return remedy_changed ? FaultCounted::policy_changed : FaultCounted::counted;
+  return remedy_changed || moved ? FaultCounted::policy_changed : FaultCounted::counted;
 }
 
 }  // namespace selfheal::store

@@ -7,11 +7,13 @@
 #include "lib/store/edit.h"
 #include "lib/store/files.h"
 #include "lib/store/history.h"
+#include "lib/store/levels.h"
 #include "lib/store/policy.h"
 #include "lib/store/remedies.h"
 #include "lib/store/sanitize.h"
 #include "lib/store/slot.h"
 #include "lib/store/standing.h"
+#include "lib/store/trials.h"
 
 namespace selfheal::store {
 namespace {
@@ -99,6 +101,8 @@ class Promoter {
   Promoted begin();
   void promote_fault(const FaultRecord& record);
   void promote_heal(const HealRecord& record);
+  void promote_tallies();
+  bool is_a_consequence(const FaultRecord& record);
   bool archive();
   void release();
   // The clock was set back: what is newer than now says nothing about what was counted.
@@ -120,7 +124,7 @@ bool anything_in(const Journal& journal) {
       return true;
     }
   }
-  return false;
+  return any_tally(journal);
 }
 
 bool published(const Store& store) {
@@ -134,6 +138,7 @@ Promoted Promoter::begin() {
     error_.begin() << store_.path << ": only its owner may promote faults";
     return Promoted::not_owner;
   }
+  bury_trials(store_.journal);
   if (!anything_in(store_.journal) && published(store_)) {
     return Promoted::nothing_new;
   }
@@ -166,6 +171,9 @@ void Promoter::promote_fault(const FaultRecord& record) {
     promotion_.updated_entries += counted != FaultCounted::already ? 1 : 0;
     return;
   }
+  if (is_a_consequence(record)) {
+    return;
+  }
   if (editor_.insert(entry_from(record)) == nullptr) {
     ++promotion_.catalog_full;
     return;
@@ -174,13 +182,53 @@ void Promoter::promote_fault(const FaultRecord& record) {
   regions_changed_ = true;
 }
 
+// What is not there to be found again can hardly be blamed: the thread had just been healed, and
+// went on with what it got. That speaks against the candidate, not against the function it came to
+// grief in; as long as there are others to try.
+bool Promoter::is_a_consequence(const FaultRecord& record) {
+  if (record.after_heal == 0) {
+    return false;
+  }
+  const CatalogEntry* const healed = editor_.find(id_of_key(record.after_heal));
+  return healed != nullptr && any_left(*healed);
+}
+
+void Promoter::promote_tallies() {
+  for (u32 i = 0; i < tally_count; ++i) {
+    Tally tally;
+    if (!collect_tally(store_.journal, i, tally)) {
+      continue;
+    }
+    CatalogEntry* const entry = editor_.find(id_of_key(tally.candidate));
+    if (entry != nullptr) {
+      add_tally(*entry, candidate_of_key(tally.candidate), tally);
+      regions_changed_ |= move_on(*entry);
+      counters_changed_ = true;
+    }
+  }
+}
+
 void Promoter::promote_heal(const HealRecord& record) {
-  if (!recovered(record.outcome) || record.region.entry.module == no_module) {
+  CatalogEntry* entry = nullptr;
+  if (record.candidate != 0) {
+    entry = editor_.find(id_of_key(record.candidate));
+  } else if (record.region.entry.module != no_module) {
+    entry = editor_.find(record.modules[record.region.entry.module].id, record.region.entry.offset,
+                         record.region.code_hash);
+  }
+  if (entry == nullptr) {
     return;
   }
-  CatalogEntry* entry = editor_.find(record.modules[record.region.entry.module].id,
-                                     record.region.entry.offset, record.region.code_hash);
-  if (entry == nullptr) {
+  if (record.outcome == HealOutcome::unfit) {
+    const u32 level = candidate_of_key(record.candidate).level;
+    if (level != 0 && level < max_levels && entry->level_by_user == 0) {
+      entry->unfit_levels |= static_cast<u8>(1U << level);
+      regions_changed_ |= move_on(*entry);
+      counters_changed_ = true;
+    }
+    return;
+  }
+  if (!recovered(record.outcome)) {
     return;
   }
   forget_future(entry->last_heal_ns);
@@ -226,6 +274,7 @@ Promotion Promoter::run() {
     error_.begin() << store_.path << ": no memory to read the journal into";
     return promotion_;
   }
+  promote_tallies();
   for (const Reference& reference : batch_) {
     if (reference.copy == no_copy) {
       continue;
@@ -258,10 +307,14 @@ Promotion promote(Store& store, Error& error) {
   return Promoter(store, error).run();
 }
 
-bool wants_promotion(const Store& store, u64 faults_seen) {
+u64 evidence_in(const Journal& journal) {
+  return journal.faults_sealed() + journal.setbacks();
+}
+
+bool wants_promotion(const Store& store, u64 evidence_seen) {
   const Journal& journal = store.journal;
   return store.owner && journal.writable() &&
-         (journal.faults_sealed() != faults_seen ||
+         (evidence_in(journal) != evidence_seen ||
           journal.heals_sealed() - journal.heals_archived() > heal_slots(journal.slot_count()) / 2);
 }
 

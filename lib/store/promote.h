@@ -42,8 +42,11 @@ struct Promotion {
 
 Promotion promote(Store& store, Error& error);
 
-// Cheap test (two loads and a few compares) for a blocking call: is there a fault newer than
-// `faults_seen`, or are the journal's heal slots half full?
-bool wants_promotion(const Store& store, u64 faults_seen);
+// Counts faults, and heals that did not stick.
+u64 evidence_in(const Journal& journal);
+
+// Cheap test (a few loads and compares) for a blocking call: is there more than `evidence_seen`, or
+// are the journal's heal slots half full?
+bool wants_promotion(const Store& store, u64 evidence_seen);
 
 }  // namespace selfheal::store

@@ -2,6 +2,8 @@
 
 #include <initializer_list>
 
+#include "lib/store/levels.h"
+
 namespace selfheal::store {
 namespace {
 
@@ -71,6 +73,32 @@ void sanitize_detail(FaultDetail& detail, u8 module_count) {
   sanitize_text(detail.message);
 }
 
+// Levels are outside of the blamed frame, and in a module.
+void sanitize_levels(u32& levels, u8 blamed, const CodeRef (&frames)[max_frames], u8 count) {
+  for (u32 i = 0; i < max_frames; ++i) {
+    if (i <= blamed || i >= count || frames[i].module == no_module) {
+      levels &= ~(u32{1} << i);
+    }
+  }
+}
+
+void sanitize_candidates(CatalogEntry& entry) {
+  sanitize_levels(entry.level_frames, entry.blamed_frame, entry.frames, entry.frame_count);
+  entry.unfit_levels &= 0xfe;
+  if (entry.level >= level_count(entry)) {
+    entry.level = 0;
+  }
+  if (entry.value_slot >= values_a_level) {
+    entry.value_slot = 0;
+  }
+  for (u32 level = 0; level < max_levels; ++level) {
+    keep_known(entry.best_reasons[level], last_value_reason);
+    for (Verdict& verdict : entry.verdicts[level]) {
+      keep_known(verdict, last_verdict);
+    }
+  }
+}
+
 void sanitize_instruction(u8& size) {
   if (size > 15) {
     size = 0;
@@ -133,6 +161,7 @@ void sanitize(FaultRecord& record) {
   sanitize_instruction(record.instruction_size);
   keep_flag(record.in_cold_part);
   keep_flag(record.alarm);
+  sanitize_levels(record.level_frames, record.blamed_frame, record.frames, record.frame_count);
 }
 
 void sanitize(HealRecord& record) {
@@ -141,7 +170,7 @@ void sanitize(HealRecord& record) {
   sanitize_code(record.site, record.module_count);
   sanitize_code(record.region.entry, record.module_count);
   sanitize_code(record.return_address, record.module_count);
-  keep_known(record.reason, ValueReason::declared);
+  keep_known(record.reason, last_value_reason);
   keep_known(record.outcome, last_heal_outcome);
 }
 
@@ -156,9 +185,10 @@ void sanitize(CatalogEntry& entry) {
   keep_known(entry.fault_kind, last_fault_kind);
   keep_known(entry.access, Access::execute);
   for (u8* flag : {&entry.enabled, &entry.policy_by_user, &entry.value_set, &entry.error_set,
-                   &entry.in_cold_part, &entry.remedies_by_user}) {
+                   &entry.in_cold_part, &entry.remedies_by_user, &entry.level_by_user}) {
     keep_flag(*flag);
   }
+  sanitize_candidates(entry);
 }
 
 const char* implausible(const FaultRecord& record) {

@@ -59,14 +59,18 @@ u64 boot_time_ns() {
 
 }  // namespace
 
-bool alarm_stands(const FaultRecord& record) {
-  if (record.alarm == 0 || record.pid == 0 || raw_syscall(SYS_kill, record.pid, 0) == -ESRCH) {
-    return false;
+bool process_gone(u32 pid, u64 time_ns) {
+  if (raw_syscall(SYS_kill, pid, 0) == -ESRCH) {
+    return true;
   }
-  const ProcessStat now = stat_of(record.pid);
-  const bool ended = now.state == 'Z' || now.state == 'X';  // its parent has not asked yet
-  return !ended && (now.start == 0 || boot_time_ns() + now.start * (second / ticks_a_second) <
-                                          record.time_ns + second);
+  const ProcessStat now = stat_of(pid);
+  return now.state == 'Z' || now.state == 'X' ||  // its parent has not asked yet
+         (now.start != 0 &&
+          boot_time_ns() + now.start * (second / ticks_a_second) >= time_ns + second);
+}
+
+bool alarm_stands(const FaultRecord& record) {
+  return record.alarm != 0 && record.pid != 0 && !process_gone(record.pid, record.time_ns);
 }
 
 }  // namespace selfheal::store

@@ -8,9 +8,12 @@
 
 namespace selfheal::store {
 
-// Is this an alarm whose process lives? Asks the kernel (kill, /proc/PID/stat). Where it cannot be
-// told, by a sandbox or because the number is another's by now in this namespace, the record's time
-// decides: a process that began after it has not made it.
+// Has the process that had this number at `time_ns` ended? Asks the kernel (kill, /proc/PID/stat).
+// Where it cannot be told, by a sandbox or because the number is another's by now in this
+// namespace, the time decides: a process that began after it is another.
+bool process_gone(u32 pid, u64 time_ns);
+
+// Is this an alarm whose process lives?
 bool alarm_stands(const FaultRecord& record);
 
 }  // namespace selfheal::store

@@ -1,0 +1,88 @@
+#include "lib/runtime/sticking.h"
+
+#include <atomic>
+#include <unistd.h>
+
+#include "lib/runtime/runtime.h"
+#include "lib/store/levels.h"
+#include "lib/store/trials.h"
+#include "probes/hooks.h"
+
+namespace selfheal::runtime {
+namespace {
+
+constinit thread_local store::TrialTicket trial{};
+constinit std::atomic<bool> any{false};  // trials were begun by this process
+
+store::Journal& journal() {
+  return runtime.store.journal;
+}
+
+u32 own_pid() {
+  return static_cast<u32>(getpid());
+}
+
+}  // namespace
+
+void begin_sticking(const HealRecord& record) {
+  if (store::is_pending(trial) &&
+      store::id_of_key(trial.candidate) != store::id_of_key(record.candidate)) {
+    store::end_trial(journal(), trial, store::TrialEnd::again);
+  }
+  if (record.candidate == 0) {
+    return;
+  }
+  any.store(true);
+  store::begin_trial(
+      journal(),
+      {record.candidate, record.time_ns, record.value, static_cast<u64>(record.reason), record.pid},
+      trial);
+  probes::look_again();
+}
+
+void note_progress_point() {
+  if (store::is_pending(trial)) {
+    store::end_trial(journal(), trial, store::TrialEnd::stuck);
+  }
+}
+
+u64 pending_candidate() {
+  return store::is_pending(trial) ? trial.candidate : 0;
+}
+
+void heals_were_no_good() {
+  if (any.load()) {
+    store::end_trials_by_fault(journal(), own_pid(), realtime_ns(), trial);
+  }
+}
+
+void end_sticking_of_thread() {
+  store::release_trial(journal(), trial);
+}
+
+void end_sticking_of_process() {
+  if (any.load()) {
+    store::release_trial(journal(), trial);
+    store::release_trials(journal(), own_pid());
+  }
+}
+
+void forget_sticking() {
+  trial = {};
+  any.store(false);
+}
+
+void record_unfit(u64 candidate) {
+  HealRecord record{};
+  record.time_ns = realtime_ns();
+  record.pid = own_pid();
+  record.tid = static_cast<u32>(gettid());
+  record.site.module = record.region.entry.module = record.return_address.module = no_module;
+  record.candidate = candidate;
+  record.level = store::candidate_of_key(candidate).level;
+  record.outcome = HealOutcome::unfit;
+  journal().record_heal(record);
+  journal().count_setback();
+}
+
+}  // namespace selfheal::runtime

@@ -1,0 +1,31 @@
+// Whether heals stick: from a heal to the thread's next blocking call (store/trials.h keeps it).
+#pragma once
+
+#include "lib/base/record.h"
+
+namespace selfheal::runtime {
+
+// The thread has just been healed; with a candidate of 0, by nothing that has a score. What was
+// pending did not stick, if it was another region's. Signal-safe.
+void begin_sticking(const HealRecord& record);
+
+// Ordinary context, outside of regions, at a blocking call.
+void note_progress_point();
+
+// What the calling thread was healed by, if that is pending; 0: nothing. Signal-safe.
+u64 pending_candidate();
+
+// The process is about to die of a fault of this thread's. Signal-safe.
+void heals_were_no_good();
+
+// They end in good order.
+void end_sticking_of_thread();
+void end_sticking_of_process();
+
+// In a fork child: the pending heal is its parent's.
+void forget_sticking();
+
+// The function cannot be a rescue point: written down for the promoter. Signal-safe.
+void record_unfit(u64 candidate);
+
+}  // namespace selfheal::runtime

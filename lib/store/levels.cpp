@@ -1,0 +1,253 @@
+#include "lib/store/levels.h"
+
+namespace selfheal::store {
+namespace {
+
+constexpr ValueSlot slots[values_a_level] = {ValueSlot::best, ValueSlot::zero,
+                                             ValueSlot::minus_one};
+constexpr Candidate first{0, ValueSlot::best};
+
+// Whether other values than the best make sense where it was chosen for this reason.
+bool was_a_guess(ValueReason reason) {
+  switch (reason) {
+    case ValueReason::fallback:
+    case ValueReason::caller_compares:
+    case ValueReason::caller_tests_sign:
+    case ValueReason::caller_tests_int:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// The same to a caller that looks at an int.
+bool same_int(u64 a, u64 b) {
+  return static_cast<u32>(a) == static_cast<u32>(b);
+}
+
+// A fault in the same thread is proof; a process that is gone may have been ended by its operator,
+// so that takes two. And a candidate that sticks four times in five is not given up.
+bool speaks_against(const Score& score) {
+  const u32 against = 2U * score.again + score.died;
+  return against >= 2 && 2 * against > score.stuck;
+}
+
+// Of two that have failed: which sticks more often? As if each had been tried twice more, and stuck
+// once (Laplace's rule of succession).
+bool sticks_more(const Score& a, const Score& b) {
+  return (a.stuck + 1U) * (tries_of(b) + 2U) > (b.stuck + 1U) * (tries_of(a) + 2U);
+}
+
+template <typename Visit>
+void for_each_candidate(const CatalogEntry& entry, Visit visit) {
+  const u32 levels = level_count(entry);
+  for (u8 level = 0; level < levels; ++level) {
+    for (const ValueSlot slot : slots) {
+      if (usable(entry, {level, slot}) && visit(Candidate{level, slot})) {
+        return;
+      }
+    }
+  }
+}
+
+Verdict verdict_of(const CatalogEntry& entry, Candidate candidate) {
+  return entry.verdicts[candidate.level][static_cast<u8>(candidate.slot)];
+}
+
+void add_to(u16& count, u64 more, u32& overflow) {
+  const u64 sum = count + (more < 0xffff ? more : 0xffff);
+  overflow |= sum > 0x7fff ? 1U : 0U;
+  count = static_cast<u16>(sum < 0xffff ? sum : 0xffff);
+}
+
+// Same function call? Offsets are from load biases, so a module's id tells the code.
+bool same_place(const CodeRef& a, const RecordModule* a_modules, const CodeRef& b,
+                const RecordModule* b_modules) {
+  return a.offset == b.offset && a.module != no_module && b.module != no_module &&
+         a_modules[a.module].id == b_modules[b.module].id;
+}
+
+void forget_level(CatalogEntry& entry, u32 level) {
+  for (u32 slot = 0; slot < values_a_level; ++slot) {
+    entry.scores[level][slot] = {};
+    entry.verdicts[level][slot] = Verdict::none;
+  }
+  entry.best_values[level] = 0;
+  entry.best_reasons[level] = ValueReason::none;
+  entry.unfit_levels &= static_cast<u8>(~(1U << level));
+}
+
+u32 frame_of(u32 level_frames, u32 blamed, u32 level) {
+  u32 left = level_frames;
+  for (u32 i = 1; i < level; ++i) {
+    left &= left - 1;
+  }
+  return level == 0 || left == 0 ? blamed : static_cast<u32>(__builtin_ctz(left));
+}
+
+}  // namespace
+
+u32 level_count(const CatalogEntry& entry) {
+  const u32 outer = static_cast<u32>(__builtin_popcount(entry.level_frames));
+  return 1 + (outer < max_levels - 1 ? outer : max_levels - 1);
+}
+
+u32 frame_of_level(const CatalogEntry& entry, u32 level) {
+  return frame_of(entry.level_frames, entry.blamed_frame, level);
+}
+
+u64 value_of(const CatalogEntry& entry, Candidate candidate) {
+  switch (candidate.slot) {
+    case ValueSlot::zero:
+      return 0;
+    case ValueSlot::minus_one:
+      return ~u64{0};
+    case ValueSlot::best:
+      break;
+  }
+  return entry.best_values[candidate.level];
+}
+
+bool usable(const CatalogEntry& entry, Candidate candidate) {
+  const u32 level = candidate.level;
+  if (level >= level_count(entry) || static_cast<u8>(candidate.slot) >= values_a_level ||
+      (entry.unfit_levels >> level & 1) != 0) {
+    return false;
+  }
+  return candidate.slot == ValueSlot::best ||
+         (was_a_guess(entry.best_reasons[level]) &&
+          !same_int(value_of(entry, candidate), entry.best_values[level]));
+}
+
+bool failed(const CatalogEntry& entry, Candidate candidate) {
+  const Verdict verdict = verdict_of(entry, candidate);
+  return (verdict != Verdict::none && verdict != Verdict::healed) ||
+         speaks_against(score_of(entry, candidate));
+}
+
+Candidate choose(const CatalogEntry& entry) {
+  if (entry.level_by_user != 0 || entry.value_set != 0) {
+    return in_use(entry);
+  }
+  Candidate tested = first;
+  Candidate untried = first;
+  Candidate best = first;
+  bool any_tested = false;
+  bool any_untried = false;
+  for_each_candidate(entry, [&](Candidate candidate) {
+    const bool bad = failed(entry, candidate);
+    if (!bad && !any_tested && verdict_of(entry, candidate) == Verdict::healed) {
+      tested = candidate;
+      any_tested = true;
+    }
+    if (!bad && !any_untried) {
+      untried = candidate;
+      any_untried = true;
+    }
+    if (sticks_more(score_of(entry, candidate), score_of(entry, best))) {
+      best = candidate;
+    }
+    return any_tested;
+  });
+  return any_tested ? tested : any_untried ? untried : best;
+}
+
+bool move_on(CatalogEntry& entry) {
+  const Candidate next = choose(entry);
+  if (next == in_use(entry)) {
+    return false;
+  }
+  entry.level = next.level;
+  entry.value_slot = static_cast<u8>(next.slot);
+  return true;
+}
+
+bool any_left(const CatalogEntry& entry) {
+  bool any = false;
+  for_each_candidate(entry, [&](Candidate candidate) {
+    any = !failed(entry, candidate);
+    return any;
+  });
+  return any;
+}
+
+void add_tally(CatalogEntry& entry, Candidate candidate, const Tally& tally) {
+  if (!in_range(candidate)) {
+    return;
+  }
+  Score& score = score_of(entry, candidate);
+  u32 overflow = 0;
+  add_to(score.stuck, tally.stuck, overflow);
+  add_to(score.again, tally.again, overflow);
+  add_to(score.died, tally.died, overflow);
+  if (overflow != 0) {
+    score.stuck /= 2;
+    score.again /= 2;
+    score.died /= 2;
+  }
+  const ValueReason reason = tally.reason <= static_cast<u64>(last_value_reason)
+                                 ? static_cast<ValueReason>(tally.reason)
+                                 : ValueReason::none;
+  if (candidate.slot == ValueSlot::best && reason != ValueReason::none &&
+      reason != ValueReason::policy) {
+    entry.best_values[candidate.level] = tally.value;
+    entry.best_reasons[candidate.level] = reason;
+  }
+}
+
+void follow_stack(const FaultRecord& record, CatalogEntry& entry) {
+  CatalogEntry next = {};
+  next.level_frames = record.level_frames;
+  const u32 old_levels = level_count(entry);
+  const u32 new_levels = level_count(next);
+  u32 level = 1;
+  while (level < old_levels && level < new_levels &&
+         same_place(entry.frames[frame_of_level(entry, level)], entry.modules,
+                    record.frames[frame_of(record.level_frames, record.blamed_frame, level)],
+                    record.modules)) {
+    ++level;
+  }
+  for (u32 gone = level; gone < max_levels; ++gone) {
+    forget_level(entry, gone);
+  }
+  entry.level_frames = record.level_frames;
+  if (entry.level >= level && entry.level_by_user == 0) {
+    entry.level = 0;
+    entry.value_slot = 0;
+  }
+  if (entry.level >= new_levels) {
+    entry.level = 0;
+  }
+}
+
+const char* name_of(ValueSlot slot) {
+  switch (slot) {
+    case ValueSlot::best:
+      return "auto";
+    case ValueSlot::zero:
+      return "0";
+    case ValueSlot::minus_one:
+      return "-1";
+  }
+  return "unknown";
+}
+
+const char* name_of(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::none:
+      return "untested";
+    case Verdict::healed:
+      return "healed";
+    case Verdict::wrong:
+      return "wrong";
+    case Verdict::crashed:
+      return "crashed";
+    case Verdict::hung:
+      return "hung";
+    case Verdict::leaked:
+      return "leaked";
+  }
+  return "unknown";
+}
+
+}  // namespace selfheal::store

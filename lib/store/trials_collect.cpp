@@ -1,0 +1,65 @@
+// The promoter's side of trials.h.
+#include "lib/store/shared.h"
+#include "lib/store/standing.h"
+#include "lib/store/trials.h"
+
+namespace selfheal::store {
+namespace {
+
+bool was_pending(u64 word) {
+  return is_state(word, static_cast<SlotState>(TrialState::pending));
+}
+
+}  // namespace
+
+// The count goes through a ticket, as the dead thread would have made it.
+void bury_trials(const Journal& journal) {
+  Trial* const table = journal.trials();
+  for (u32 i = 0; table != nullptr && i < trial_count; ++i) {
+    const u64 word = load(table[i].word);
+    if (word == 0 || !process_gone(pid_of(word), table[i].time_ns)) {
+      continue;
+    }
+    TrialTicket ticket{i, word, 0};
+    if (was_pending(word)) {
+      end_trial(journal, ticket, TrialEnd::died);
+    } else {
+      swap_if(table[i].word, word, 0);
+    }
+  }
+}
+
+bool any_tally(const Journal& journal) {
+  Tally* const table = journal.tallies();
+  for (u32 i = 0; table != nullptr && i < tally_count; ++i) {
+    const Tally& tally = table[i];
+    if ((load(tally.stuck) | load(tally.again) | load(tally.died)) != 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// A cell without news since the last collection is free for another candidate: a count that comes
+// in between is lost, or goes to the wrong one, once.
+bool collect_tally(const Journal& journal, u32 index, Tally& tally) {
+  Tally* const table = journal.tallies();
+  if (table == nullptr || load(table[index].candidate) == 0) {
+    return false;
+  }
+  Tally& cell = table[index];
+  tally = {};
+  tally.candidate = load(cell.candidate);
+  tally.stuck = __atomic_exchange_n(&cell.stuck, 0, __ATOMIC_ACQ_REL);
+  tally.again = __atomic_exchange_n(&cell.again, 0, __ATOMIC_ACQ_REL);
+  tally.died = __atomic_exchange_n(&cell.died, 0, __ATOMIC_ACQ_REL);
+  tally.value = load(cell.value);
+  tally.reason = load(cell.reason);
+  if ((tally.stuck | tally.again | tally.died) == 0) {
+    swap_if(cell.candidate, tally.candidate, 0);
+    return false;
+  }
+  return true;
+}
+
+}  // namespace selfheal::store
