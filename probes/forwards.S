@@ -6,6 +6,7 @@
        read:    ++thread.progress; if (*generation_word + news != thread.seen) look(); jmp *next
        accept:  the same, and the process is known to serve others
        write:   ++thread.progress; jmp *next
+       fgets:   if (*generation_word + news != thread.seen) look(); jmp *next
        execve:  before_exec(arguments); jmp *next
 
    A `next` slot starts out at a stub that looks the definition up: nothing depends on who is
@@ -70,6 +71,27 @@ selfheal_next_\name: .quad .Lstub_\name
         movb $1, \mark(%rip)
         je 1f
         .endif
+        movq %fs:THREAD_SEEN(%r11), %r10
+        movq selfheal_generation_word(%rip), %r11
+        movq (%r11), %r11
+        addq selfheal_news(%rip), %r11
+        cmpq %r11, %r10
+        jne 1f
+        jmpq *selfheal_next_\name(%rip)
+1:      PUSH_ARGUMENTS
+        call selfheal_look_at_generation
+        POP_ARGUMENTS
+        jmpq *selfheal_next_\name(%rip)
+        .cfi_endproc
+        .size \name, . - \name
+        .endm
+
+        .macro LOOKING name
+        NEXT \name
+        FUNCTION \name
+        .cfi_startproc
+        endbr64
+        movq selfheal_probe_thread@gottpoff(%rip), %r11
         movq %fs:THREAD_SEEN(%r11), %r10
         movq selfheal_generation_word(%rip), %r11
         movq (%r11), %r11
@@ -162,6 +184,18 @@ selfheal_resolve_and_jump:
         BLOCKING __read_chk
         BLOCKING __recv_chk
         BLOCKING __recvfrom_chk
+
+/* Calls that wait for the world if their buffer is empty: a place to look around, and no proof that
+   anything has happened. */
+        LOOKING fgets
+        LOOKING fgets_unlocked
+        LOOKING __fgets_chk
+        LOOKING getline
+        LOOKING getdelim
+        LOOKING __getdelim
+        LOOKING fread
+        LOOKING fread_unlocked
+        LOOKING __fread_chk
 
 /* Calls that get something done outside. They are made in signal handlers, too (a pipe to oneself),
    where nobody may be asked to look around. */

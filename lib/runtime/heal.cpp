@@ -260,7 +260,7 @@ bool heal(Thread& thread, const Outcome& outcome, VectorResult& vector) {
   record.duration_ns = monotonic_ns() - begin;
   runtime.heals.fetch_add(1);
   runtime.bytes_undone.fetch_add(undone.bytes);
-  begin_sticking(record);
+  begin_sticking(record, thread.activation, emulator::nesting(thread) != 0 ? thread.activation : 0);
   write_down(record);
   note_event(record, point.region->entry, site);
   return true;

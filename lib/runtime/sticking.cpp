@@ -12,7 +12,8 @@ namespace selfheal::runtime {
 namespace {
 
 constinit thread_local store::TrialTicket trial{};
-constinit std::atomic<bool> any{false};  // trials were begun by this process
+constinit thread_local u64 healed_in = 0;  // the activation around the pending heal
+constinit std::atomic<bool> any{false};    // trials were begun by this process
 
 store::Journal& journal() {
   return runtime.store.journal;
@@ -24,11 +25,15 @@ u32 own_pid() {
 
 }  // namespace
 
-void begin_sticking(const HealRecord& record) {
-  if (store::is_pending(trial) &&
+// Another heal may be another request's, in a program whose progress points are not seen; unless
+// both are of the same activation. One of the same region may be the next turn of a loop.
+void begin_sticking(const HealRecord& record, u64 rolled_back, u64 nested_in) {
+  const bool same_activation = healed_in != 0 && healed_in == rolled_back;
+  if (same_activation && store::is_pending(trial) &&
       store::id_of_key(trial.candidate) != store::id_of_key(record.candidate)) {
     store::end_trial(journal(), trial, store::TrialEnd::again);
   }
+  healed_in = nested_in;
   if (record.candidate == 0) {
     return;
   }

@@ -5,9 +5,10 @@
 
 namespace selfheal::runtime {
 
-// The thread has just been healed; with a candidate of 0, by nothing that has a score. What was
-// pending did not stick, if it was another region's. Signal-safe.
-void begin_sticking(const HealRecord& record);
+// The thread has just been healed; with a candidate of 0, by nothing that has a score. `nested_in`:
+// the outermost activation it goes on in, in the engine; 0: in none. What was healed inside of the
+// activation that is `rolled_back` now did not stick. Signal-safe.
+void begin_sticking(const HealRecord& record, u64 rolled_back, u64 nested_in);
 
 // Ordinary context, outside of regions, at a blocking call.
 void note_progress_point();

@@ -40,8 +40,8 @@ bool any_tally(const Journal& journal) {
   return false;
 }
 
-// A cell without news since the last collection is free for another candidate: a count that comes
-// in between is lost, or goes to the wrong one, once.
+// The cell is free for another candidate then: a count that comes in between goes to the wrong one,
+// once.
 bool collect_tally(const Journal& journal, u32 index, Tally& tally) {
   Tally* const table = journal.tallies();
   if (table == nullptr || load(table[index].candidate) == 0) {
@@ -55,11 +55,8 @@ bool collect_tally(const Journal& journal, u32 index, Tally& tally) {
   tally.died = __atomic_exchange_n(&cell.died, 0, __ATOMIC_ACQ_REL);
   tally.value = load(cell.value);
   tally.reason = load(cell.reason);
-  if ((tally.stuck | tally.again | tally.died) == 0) {
-    swap_if(cell.candidate, tally.candidate, 0);
-    return false;
-  }
-  return true;
+  swap_if(cell.candidate, tally.candidate, 0);
+  return (tally.stuck | tally.again | tally.died) != 0;
 }
 
 }  // namespace selfheal::store

@@ -1,6 +1,7 @@
 // Which candidate is used, and how evidence moves it.
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cstring>
 
 #include "lib/store/catalog.h"
 #include "lib/store/levels.h"
@@ -200,13 +201,13 @@ TEST_CASE("the same stack again changes nothing") {
   const CatalogEntry before = entry;
   CHECK(count_fault(deep_fault(3, 20), entry) == FaultCounted::counted);
   CHECK(in_use(entry) == in_use(before));
-  CHECK(std::memcmp(entry.scores, before.scores, sizeof entry.scores) == 0);
+  CHECK(memcmp(entry.scores, before.scores, sizeof entry.scores) == 0);
 }
 
 TEST_CASE("random entries: the choice is the rule's, among those there are; damage is repaired") {
   const u64 seed = realtime_now();
   CAPTURE(seed);
-  test::Random random(seed);
+  selfheal::test::Random random(seed);
   for (int i = 0; i < 20'000; ++i) {
     CatalogEntry entry = entry_with(static_cast<unsigned>(random.below(12)));
     for (u32 level = 0; level < max_levels; ++level) {
