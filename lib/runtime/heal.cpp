@@ -117,6 +117,7 @@ bool may_heal(const Thread& thread, const Region& region) {
   const FaultKind kind = thread.fault.kind;
   const bool may_be = healable(kind) || (region.heals_integrity && is_integrity(kind));
   if (!may_be || !drawn(region.percent)) {
+    drop_sticking();  // that this one is not healed says nothing about the last
     return false;
   }
   return may_spend(budget_key(region), thread.fault, realtime_ns());

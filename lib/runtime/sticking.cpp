@@ -45,6 +45,10 @@ void begin_sticking(const HealRecord& record, u64 rolled_back, u64 nested_in) {
   probes::look_again();
 }
 
+void drop_sticking() {
+  store::end_trial(journal(), trial, store::TrialEnd::dropped);
+}
+
 void note_progress_point() {
   if (store::is_pending(trial)) {
     store::end_trial(journal(), trial, store::TrialEnd::stuck);

@@ -10,6 +10,9 @@ namespace selfheal::runtime {
 // activation that is `rolled_back` now did not stick. Signal-safe.
 void begin_sticking(const HealRecord& record, u64 rolled_back, u64 nested_in);
 
+// What is pending will not be judged. Signal-safe.
+void drop_sticking();
+
 // Ordinary context, outside of regions, at a blocking call.
 void note_progress_point();
 

@@ -7,12 +7,11 @@ constexpr ValueSlot slots[values_a_level] = {ValueSlot::best, ValueSlot::zero,
                                              ValueSlot::minus_one};
 constexpr Candidate first{0, ValueSlot::best};
 
-// Whether other values than the best make sense where it was chosen for this reason.
+// Whether other values than the best make sense where it was chosen for this reason. Where the
+// caller tells failure by the sign, say, 0 would be success.
 bool was_a_guess(ValueReason reason) {
   switch (reason) {
     case ValueReason::fallback:
-    case ValueReason::caller_compares:
-    case ValueReason::caller_tests_sign:
     case ValueReason::caller_tests_int:
       return true;
     default:

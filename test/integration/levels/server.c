@@ -31,8 +31,9 @@ struct item {
 };
 
 static struct item items[] = {{"nut", 40, 3}, {"bolt", 7, 5}};
-static int served;    /* requests that came to an end */
-static int looked_up; /* what a failed request must not leave behind */
+static struct item* volatile shelf = items; /* so that nobody can tell what find() stores */
+static int served;                          /* requests that came to an end */
+static int looked_up;                       /* what a failed request must not leave behind */
 static volatile int poisoned;
 static int* volatile nowhere; /* NULL, but the compiler does not know */
 
@@ -77,7 +78,7 @@ FUNCTION void find(const char* name, struct item** found) {
   count(1);
   for (unsigned i = 0; i < 2; ++i) {
     if (strcmp(items[i].name, name) == 0) {
-      *found = &items[i];
+      *found = shelf + i;
       return;
     }
   }
