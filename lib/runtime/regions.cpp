@@ -200,6 +200,18 @@ u64 site_in(const image::Module& module, const store::CatalogEntry* entry) {
   return module.bias + entry->frames[entry->blamed_frame].offset;
 }
 
+// While candidate and function do not belong together (join_rescues), faults are rolled back at the
+// region's own entry.
+void choose_candidate(Region& region, const store::CatalogEntry* entry) {
+  const u8 level = entry == nullptr ? 0 : entry->level;
+  const u8 slot = entry == nullptr ? 0 : entry->value_slot;
+  if (region.level != level || region.value_slot != slot) {
+    __atomic_store_n(&region.rescue_entry, 0, __ATOMIC_SEQ_CST);
+    region.level = level;
+    region.value_slot = slot;
+  }
+}
+
 // What the catalog and the policy say of a region. Calls of it may be under way: each word is right
 // by itself, and a value is there before it is said to be set.
 void settle(Region& region, const store::CatalogEntry* entry, const store::Decision& decision) {
@@ -223,8 +235,7 @@ void settle(Region& region, const store::CatalogEntry* entry, const store::Decis
   region.budget = entry == nullptr ? 0 : entry->instruction_budget;
   region.heals_integrity = entry != nullptr && entry->policy_by_user != 0;
   region.rescue_only = false;
-  region.level = entry == nullptr ? 0 : entry->level;
-  region.value_slot = entry == nullptr ? 0 : entry->value_slot;
+  choose_candidate(region, entry);
 }
 
 // Fills the region's cell. A thread may come through the new stub before that: it finds an entry
@@ -288,7 +299,7 @@ constinit u64 closing = store::forever;
 // Where a region's faults are rolled back, as found in some module.
 struct Rescue {
   u64 catalog_id;
-  u64 entry;
+  u64 entry;  // of the function
   store::Decision decision;
 };
 constinit Rescue rescues[patch::max_regions] = {};
@@ -409,22 +420,30 @@ void protect_rescues(const image::Module& module, Pass& pass) {
   }
 }
 
-// Written last: a region's faults are rolled back at its own entry until then.
+const Rescue* rescue_of(const Pass& pass, u64 catalog_id) {
+  for (u32 i = 0; i < pass.rescues; ++i) {
+    if (rescues[i].catalog_id == catalog_id) {
+      return &rescues[i];
+    }
+  }
+  return nullptr;
+}
+
+// Written last, as calls may be under way.
+void join_rescue(Region& region, const Rescue* rescue) {
+  if (rescue != nullptr) {
+    region.rescue_value_set = rescue->decision.value_set;
+    region.rescue_error_set = rescue->decision.error_set;
+    region.rescue_error_number = rescue->decision.error_number;
+    region.rescue_value = rescue->decision.value;
+  }
+  __atomic_store_n(&region.rescue_entry, rescue == nullptr ? 0 : rescue->entry, __ATOMIC_RELEASE);
+}
+
 void join_rescues(const Pass& pass) {
   for (u32 index = 0; index < runtime.patcher.count(); ++index) {
     Region& region = regions[index];
-    const Rescue* found = nullptr;
-    for (u32 i = 0; i < pass.rescues; ++i) {
-      found = region.catalog_id != 0 && rescues[i].catalog_id == region.catalog_id ? &rescues[i]
-                                                                                   : found;
-    }
-    if (found != nullptr) {
-      region.rescue_value_set = found->decision.value_set;
-      region.rescue_error_set = found->decision.error_set;
-      region.rescue_error_number = found->decision.error_number;
-      region.rescue_value = found->decision.value;
-    }
-    __atomic_store_n(&region.rescue_entry, found == nullptr ? 0 : found->entry, __ATOMIC_RELEASE);
+    join_rescue(region, region.catalog_id == 0 ? nullptr : rescue_of(pass, region.catalog_id));
   }
 }
 

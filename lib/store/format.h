@@ -7,13 +7,17 @@
 //   │ state words   │ slot_count x 8 bytes: free / reserved / sealed, in one compare-and-swap
 //   ├───────────────┤ budgets_at
 //   │ Budget[128]   │ heals a minute and distinct addresses, per site (budget.h)
+//   ├───────────────┤ slots_at
+//   │ Slot[]        │ slot_count x 2048 bytes: checksum, kind, FaultRecord or HealRecord
 //   ├───────────────┤ tallies_at
 //   │ Tally[256]    │ how heals ended, per candidate, until the promoter collects it (trials.h)
 //   ├───────────────┤ trials_at
 //   │ Trial[256]    │ each thread's latest heal, as long as its end is open
-//   ├───────────────┤ slots_at
-//   │ Slot[]        │ slot_count x 2048 bytes: checksum, kind, FaultRecord or HealRecord
 //   └───────────────┘
+//
+// Journals from before there were trials end behind their slots, and say 0 tallies and trials. They
+// are used as they are, and their owner adds the tables when he next opens one; who has it mapped
+// then goes on without. Their records end before `after_heal` and `candidate` (slot.cpp).
 //
 //   catalog   (replaced as a whole by rename, written by the store's owner only)
 //   ┌───────────────┐ 0
@@ -100,7 +104,7 @@ struct Slot {
   u64 checksum;  // XXH64 of everything from `kind` to the end of the payload
   RecordKind kind;
   u8 reserved[3];
-  u32 payload_size;  // sizeof(FaultRecord) or sizeof(HealRecord)
+  u32 payload_size;  // sizeof(FaultRecord) or sizeof(HealRecord), as of the writer
   u64 number;        // ticket: the order of records
   u64 unused;
   union {
@@ -253,17 +257,20 @@ static_assert(sizeof(CatalogEntry) == slot_size);
 inline constexpr u64 budgets_at(u32 slot_count) {
   return header_size + page_up(u64{slot_count} * 8);
 }
-inline constexpr u64 tallies_at(u32 slot_count) {
+inline constexpr u64 slots_at(u32 slot_count) {
   return budgets_at(slot_count) + page_up(u64{budget_count} * sizeof(Budget));
+}
+inline constexpr u64 size_without_tables(u32 slot_count) {
+  return slots_at(slot_count) + u64{slot_count} * slot_size;
+}
+inline constexpr u64 tallies_at(u32 slot_count) {
+  return page_up(size_without_tables(slot_count));
 }
 inline constexpr u64 trials_at(u32 slot_count) {
   return tallies_at(slot_count) + page_up(u64{tally_count} * sizeof(Tally));
 }
-inline constexpr u64 slots_at(u32 slot_count) {
-  return trials_at(slot_count) + page_up(u64{trial_count} * sizeof(Trial));
-}
 inline constexpr u64 journal_size(u32 slot_count) {
-  return slots_at(slot_count) + u64{slot_count} * slot_size;
+  return trials_at(slot_count) + page_up(u64{trial_count} * sizeof(Trial));
 }
 inline constexpr u64 catalog_size(u32 count) {
   return header_size + u64{count} * sizeof(CatalogEntry);

@@ -21,6 +21,14 @@ u64 fixed_checksum(const JournalHeader& header) {
   return checksum(&header, offsetof(JournalHeader, checksum));
 }
 
+bool has_tables(const JournalHeader& header) {
+  return header.tally_count == tally_count && header.trial_count == trial_count;
+}
+
+bool has_no_tables(const JournalHeader& header) {
+  return header.tally_count == 0 && header.trial_count == 0;
+}
+
 bool check_header(const JournalHeader& header, u64 size, const char* name, Error& error) {
   if (header.magic != journal_magic) {
     error.at(name, 0) << "this is not a selfheal journal" << remedy;
@@ -37,12 +45,13 @@ bool check_header(const JournalHeader& header, u64 size, const char* name, Error
     return false;
   }
   if (header.slot_size != slot_size || header.budget_count != budget_count ||
-      header.tally_count != tally_count || header.trial_count != trial_count ||
-      header.slot_count < min_slot_count || header.slot_count > max_slot_count) {
+      !(has_tables(header) || has_no_tables(header)) || header.slot_count < min_slot_count ||
+      header.slot_count > max_slot_count) {
     error.at(name, offsetof(JournalHeader, slot_size)) << "sizes out of range" << remedy;
     return false;
   }
-  if (size != journal_size(header.slot_count)) {
+  const bool still_short = has_no_tables(header) && size == size_without_tables(header.slot_count);
+  if (size != journal_size(header.slot_count) && !still_short) {
     (error.at(name, size) << "the file should end at ").decimal(journal_size(header.slot_count))
         << remedy;
     return false;
@@ -77,18 +86,29 @@ bool Journal::attach(void* memory, u64 size, bool writable, const char* name, Er
   header_ = pointer_to<JournalHeader>(address_of(bytes));
   words_ = pointer_to<u64>(address_of(bytes + header_size));
   budgets_ = pointer_to<Budget>(address_of(bytes + budgets_at(header.slot_count)));
-  tallies_ = pointer_to<Tally>(address_of(bytes + tallies_at(header.slot_count)));
-  trials_ = pointer_to<Trial>(address_of(bytes + trials_at(header.slot_count)));
+  const bool tables = has_tables(header);
+  tallies_ =
+      tables ? pointer_to<Tally>(address_of(bytes + tallies_at(header.slot_count))) : nullptr;
+  trials_ = tables ? pointer_to<Trial>(address_of(bytes + trials_at(header.slot_count))) : nullptr;
   slots_ = pointer_to<Slot>(address_of(bytes + slots_at(header.slot_count)));
   slot_count_ = header.slot_count;
+  size_ = size;
   writable_ = writable;
   return true;
 }
 
 void Journal::warm() const {
   u8* const bytes = pointer_to<u8>(address_of(header_));
-  for (u64 at = 0; writable_ && at < slots_at(slot_count_); at += page_size) {
-    __atomic_fetch_add(bytes + at, 0, __ATOMIC_RELAXED);  // a write: it must not fault later either
+  const auto touch = [bytes](u64 begin, u64 end) {
+    for (u64 at = begin; at < end; at += page_size) {
+      __atomic_fetch_add(bytes + at, 0, __ATOMIC_RELAXED);  // a write: no fault later either
+    }
+  };
+  if (writable_) {
+    touch(0, slots_at(slot_count_));
+  }
+  if (writable_ && tallies_ != nullptr) {
+    touch(tallies_at(slot_count_), size_);
   }
 }
 
@@ -104,6 +124,17 @@ void Journal::format(void* memory, u32 slot_count, u64 now_ns) {
   header.created_ns = now_ns;
   raw_syscall(SYS_getrandom, address_of(&header.secret), sizeof header.secret, 0);
   header.checksum = fixed_checksum(header);
+}
+
+bool Journal::add_tables(JournalHeader& header, u64 size) {
+  Error ignored;
+  if (!check_header(header, size, "", ignored) || !has_no_tables(header)) {
+    return false;
+  }
+  header.tally_count = tally_count;
+  header.trial_count = trial_count;
+  header.checksum = fixed_checksum(header);
+  return true;
 }
 
 u64 Journal::secret() const {

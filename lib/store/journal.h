@@ -52,6 +52,10 @@ class Journal {
   // (0.7 ms on a cold ext4 page): at open time. Changes nothing.
   void warm() const;
 
+  // The header of a journal of `size` bytes from before there were trials becomes that of one with
+  // their tables. False: it is none such.
+  static bool add_tables(JournalHeader& header, u64 size);
+
   // Fills `memory` (journal_size(slot_count) zero bytes) with a fresh journal's header.
   static void format(void* memory, u32 slot_count, u64 now_ns);
 
@@ -98,7 +102,7 @@ class Journal {
   void count_setback() const;
 
   void* memory() const { return header_; }
-  u64 size() const { return mapped() ? journal_size(slot_count_) : 0; }
+  u64 size() const { return mapped() ? size_ : 0; }
 
   // The promoter's. `release` frees the slot that `read` saw with this very word; false when it
   // has changed since.
@@ -117,6 +121,7 @@ class Journal {
   Tally* tallies_ = nullptr;
   Trial* trials_ = nullptr;
   Slot* slots_ = nullptr;
+  u64 size_ = 0;
   u32 slot_count_ = 0;  // from the header as it was when checked; never read again
   bool writable_ = false;
 };

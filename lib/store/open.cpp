@@ -47,6 +47,7 @@ class Opener {
   template <typename Fill>
   long make_file(const char* final_name, u32 mode, Fill fill);
   long make_journal();
+  void add_tables(int journal, FileStatus& status);
   bool trusted(int fd, const FilePath& path, u32 forbidden_mode, FileStatus& status);
   bool refuse(const char* path, const char* what, const char* remedy) {
     error_.begin() << path << ": " << what << "; " << remedy;
@@ -157,6 +158,28 @@ long Opener::make_journal() {
   });
 }
 
+// To a journal from before there were trials. The header is written last, and in one call, so that
+// whoever opens it meanwhile finds a good one. Where that fails it goes on as it is.
+void Opener::add_tables(int journal, FileStatus& status) {
+  JournalHeader header = {};
+  if (read_at(journal, &header, sizeof header, 0) != static_cast<long>(sizeof header) ||
+      !Journal::add_tables(header, status.size) || !may_write(journal_size(header.slot_count))) {
+    return;
+  }
+  constexpr u8 zeros[page_size] = {};
+  const u64 end = journal_size(header.slot_count);
+  for (u64 at = size_without_tables(header.slot_count); at < end;) {
+    const u64 part = std::min(end - at, page_size - at % page_size);
+    if (write_at(journal, zeros, part, at) != 0) {
+      return;
+    }
+    at += part;
+  }
+  if (write_at(journal, &header, offsetof(JournalHeader, next), 0) == 0) {
+    status.size = end;
+  }
+}
+
 bool Opener::open_journal() {
   const FilePath path(store_.path, journal_name);
   const int flags = (request_.read_only ? O_RDONLY : O_RDWR) | O_NOFOLLOW | O_NONBLOCK;
@@ -184,6 +207,9 @@ bool Opener::open_journal() {
     error_.at(path.c_str(), status.size)
         << "no journal ends here; move it away, and a new one is made";
     return false;
+  }
+  if (may_make()) {
+    add_tables(file.get(), status);
   }
   const int protection = request_.read_only ? PROT_READ : PROT_READ | PROT_WRITE;
   const long memory = raw_syscall(SYS_mmap, 0, status.size, static_cast<u64>(protection),
