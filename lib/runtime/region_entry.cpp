@@ -24,6 +24,7 @@
 #include "lib/runtime/heal.h"
 #include "lib/runtime/loop_budget.h"
 #include "lib/runtime/regions.h"
+#include "lib/runtime/rescue_points.h"
 #include "lib/runtime/runtime.h"
 #include "lib/runtime/signal_area.h"
 #include "lib/runtime/signals.h"

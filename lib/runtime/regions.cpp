@@ -11,14 +11,14 @@
 #include "lib/runtime/explicit_regions.h"
 #include "lib/runtime/heal_record.h"
 #include "lib/runtime/named_regions.h"
+#include "lib/runtime/protect.h"
 #include "lib/runtime/region_entry.h"
 #include "lib/runtime/region_policy.h"
+#include "lib/runtime/rescue_points.h"
 #include "lib/runtime/return_choice.h"
 #include "lib/runtime/runtime.h"
 #include "lib/runtime/stack_check.h"
-#include "lib/runtime/sticking.h"
 #include "lib/store/budget.h"
-#include "lib/store/levels.h"
 #include "lib/store/remedies.h"
 
 namespace selfheal::runtime {
@@ -36,31 +36,6 @@ struct Refused {
 constexpr unsigned max_refused = 64;
 constinit Refused refused[max_refused] = {};
 constinit unsigned refused_next = 0;
-
-void refuse(u64 catalog_id, const char* reason) {
-  for (Refused& known : refused) {
-    if (known.catalog_id == catalog_id) {
-      known.reason = reason;
-      return;
-    }
-  }
-  refused[refused_next++ % max_refused] = {catalog_id, reason};
-}
-
-// The indices that the catalog and the options ask for.
-class Wanted {
- public:
-  void add(u32 index) {
-    count_ += has(index) ? 0 : 1;
-    bits_[index / 64] |= 1ULL << (index % 64);
-  }
-  bool has(u32 index) const { return (bits_[index / 64] >> (index % 64) & 1) != 0; }
-  u32 count() const { return count_; }
-
- private:
-  u64 bits_[patch::max_regions / 64] = {};
-  u32 count_ = 0;
-};
 
 // Large functions are hashed and scanned whole; one beyond this size is left alone.
 constexpr u64 max_function_size = 4 * 1024 * 1024;
@@ -137,8 +112,8 @@ patch::Standing standing_of(const image::Function& function) {
                                : patch::standing_of(function.start);
 }
 
-// Set when a function could not be patched just now: see patch::is_transient.
-constinit bool try_again = false;
+// Functions that could not be patched just now: see patch::is_transient.
+constinit unsigned transient = 0;
 
 bool checks_stack(const store::CatalogEntry* entry) {
   return entry != nullptr && has_remedy(entry->remedies, Remedy::stack_check);
@@ -184,7 +159,7 @@ const char* install(const Target& target, u64 recorded_hash, const store::Catalo
     entry_changed(start);
   }
   if (index < 0) {
-    try_again = try_again || patch::is_transient(installed.refusal);
+    transient += patch::is_transient(installed.refusal) ? 1 : 0;
     return patch::text_of(installed.refusal);
   }
   return nullptr;
@@ -259,7 +234,98 @@ void describe(u32 index, const Target& target, const store::CatalogEntry* entry,
   __atomic_store_n(&region.entry, target.function.start, __ATOMIC_RELEASE);
 }
 
-// Patches one function; says why not. `wanted` marks the index as one that stays.
+constinit u64 closing = store::forever;
+
+struct Pass {
+  Threads threads;
+  Wanted wanted;
+  u64 named = 0;  // region options in force, by index
+};
+
+// Before the catalog, whose word on the same function is the last.
+void protect_explicit(const image::Module& module, Pass& pass) {
+  for (ExplicitRegion& region : explicit_regions()) {
+    if (lies_in(region, module)) {
+      region.problem = protect(module, {region.entry.entry_offset, 0}, region.entry.code_hash,
+                               &region.entry, pass.threads, pass.wanted);
+    }
+  }
+}
+
+void protect_catalogued(const image::Module& module, Pass& pass) {
+  for (const store::CatalogEntry& entry : runtime.store.catalog.of_module(module.id)) {
+    if (entry.enabled == 0 || !store::needs_engine(entry)) {
+      continue;
+    }
+    if (const u64 until = breaker_open_until(entry.id, realtime_ns()); until != 0) {
+      refuse(entry.id, "its breaker is open");
+      closing = until < closing ? until : closing;
+      continue;
+    }
+    const char* problem = protect(module, {entry.entry_offset, 0}, entry.code_hash, &entry,
+                                  pass.threads, pass.wanted);
+    if (problem != nullptr) {
+      refuse(entry.id, problem);
+    }
+  }
+}
+
+void protect_named(const image::Module& module, Pass& pass) {
+  for (unsigned i = 0; i < runtime.options.region.count; ++i) {
+    NamedPlace place{};
+    const char* problem = nullptr;
+    switch (find_named(module, runtime.options.region.items[i], place)) {
+      case NamedRegion::elsewhere:
+        continue;
+      case NamedRegion::unknown:
+        problem = "no such function";
+        break;
+      case NamedRegion::found:
+        problem = protect(module, place, 0, nullptr, pass.threads, pass.wanted);
+        pass.named |= u64{problem == nullptr} << i;
+        break;
+    }
+    if (problem != nullptr) {
+      complain_once(i, problem);
+    }
+  }
+}
+
+bool visit_module(const image::Module& module, void* context) {
+  Pass& pass = *static_cast<Pass*>(context);
+  protect_explicit(module, pass);
+  if (module.id.kind != ModuleIdKind::none) {
+    protect_catalogued(module, pass);
+  }
+  protect_named(module, pass);
+  if (module.id.kind != ModuleIdKind::none) {
+    protect_rescues(module, pass.threads, pass.wanted);
+  }
+  return true;
+}
+
+// Regions that the catalog no longer wants get their own bytes back.
+void remove_unwanted(const Wanted& wanted, Threads threads) {
+  for (u32 index = 0; index < runtime.patcher.count(); ++index) {
+    if (runtime.patcher.enabled(index) && !runtime.patcher.diverted(index) && !wanted.has(index)) {
+      runtime.patcher.uninstall(index, threads);
+      entry_changed(runtime.patcher.entry(index));
+    }
+  }
+}
+
+}  // namespace
+
+void refuse(u64 catalog_id, const char* reason) {
+  for (Refused& known : refused) {
+    if (known.catalog_id == catalog_id) {
+      known.reason = reason;
+      return;
+    }
+  }
+  refused[refused_next++ % max_refused] = {catalog_id, reason};
+}
+
 const char* protect(const image::Module& module, const NamedPlace& place, u64 recorded_hash,
                     const store::CatalogEntry* entry, Threads threads, Wanted& wanted) {
   const store::Decision decision = entry == nullptr ? store::Decision{} : decide_on(module, *entry);
@@ -294,204 +360,9 @@ const char* protect(const image::Module& module, const NamedPlace& place, u64 re
   return nullptr;
 }
 
-constinit u64 closing = store::forever;
-
-// Where a region's faults are rolled back, as found in some module.
-struct Rescue {
-  u64 catalog_id;
-  u64 entry;  // of the function
-  store::Decision decision;
-};
-constinit Rescue rescues[patch::max_regions] = {};
-
-struct Pass {
-  Threads threads;
-  Wanted wanted;
-  u32 rescues = 0;
-  u64 named = 0;  // region options in force, by index
-};
-
-// Before the catalog, whose word on the same function is the last.
-void protect_explicit(const image::Module& module, Pass& pass) {
-  for (ExplicitRegion& region : explicit_regions()) {
-    if (lies_in(region, module)) {
-      region.problem = protect(module, {region.entry.entry_offset, 0}, region.entry.code_hash,
-                               &region.entry, pass.threads, pass.wanted);
-    }
-  }
+unsigned transient_refusals() {
+  return transient;
 }
-
-void protect_catalogued(const image::Module& module, Pass& pass) {
-  for (const store::CatalogEntry& entry : runtime.store.catalog.of_module(module.id)) {
-    if (entry.enabled == 0 || !store::needs_engine(entry)) {
-      continue;
-    }
-    if (const u64 until = breaker_open_until(entry.id, realtime_ns()); until != 0) {
-      refuse(entry.id, "its breaker is open");
-      closing = until < closing ? until : closing;
-      continue;
-    }
-    const char* problem = protect(module, {entry.entry_offset, 0}, entry.code_hash, &entry,
-                                  pass.threads, pass.wanted);
-    if (problem != nullptr) {
-      refuse(entry.id, problem);
-    }
-  }
-}
-
-// Told once for each candidate: the journal is looked at when it pleases its owner.
-void note_unfit(u64 catalog_id, u8 level) {
-  static constinit u64 noted[max_refused] = {};
-  static constinit unsigned next = 0;
-  const u64 candidate = store::candidate_key(catalog_id, {level, store::ValueSlot::best});
-  for (const u64 known : noted) {
-    if (known == candidate) {
-      return;
-    }
-  }
-  noted[next++ % max_refused] = candidate;
-  record_unfit(candidate);
-}
-
-bool is_stopped(const image::Module& module, u64 offset) {
-  for (const store::CatalogEntry& entry : runtime.store.catalog.of_module(module.id)) {
-    if (entry.entry_offset == offset &&
-        (entry.enabled == 0 || entry.policy == store::Policy::stop)) {
-      return true;
-    }
-  }
-  return false;
-}
-
-// The function that `entry` has chosen for its faults, in this module. It may be a region of its
-// own as well.
-const char* protect_rescue(const image::Module& module, u64 call, const store::CatalogEntry& entry,
-                           Pass& pass) {
-  image::Function function{};
-  bool in_cold_part = false;
-  if (!image::find_owner(module, module.bias + call - 1, function, in_cold_part)) {
-    return image::name_of(function.problem);
-  }
-  store::CatalogEntry outer = entry;
-  outer.entry_offset = module.offset_of(function.start);
-  outer.value_set &= entry.level_by_user;
-  outer.error_set &= entry.level_by_user;
-  const store::Decision decision = decide_on(module, outer);
-  if (const char* no = objection(decision); no != nullptr) {
-    return no;
-  }
-  if (is_stopped(module, outer.entry_offset)) {
-    return "its own faults are not healed";
-  }
-  const i32 index = runtime.patcher.find(function.start);
-  if (index < 0 || !pass.wanted.has(static_cast<u32>(index))) {
-    const char* problem =
-        protect(module, {outer.entry_offset, 0}, 0, nullptr, pass.threads, pass.wanted);
-    if (problem != nullptr) {
-      return problem;
-    }
-    region_at(static_cast<u64>(runtime.patcher.find(function.start))).rescue_only = true;
-  }
-  if (pass.rescues < patch::max_regions) {
-    rescues[pass.rescues++] = {entry.id, function.start, decision};
-  }
-  return nullptr;
-}
-
-void protect_rescues(const image::Module& module, Pass& pass) {
-  for (const store::CatalogEntry& entry : runtime.store.catalog.entries()) {
-    if (entry.enabled == 0 || entry.level == 0 || !store::needs_engine(entry)) {
-      continue;
-    }
-    const CodeRef& frame = entry.frames[store::frame_of_level(entry, entry.level)];
-    if (frame.module == no_module || !(entry.modules[frame.module].id == module.id)) {
-      continue;
-    }
-    const bool before = try_again;
-    try_again = false;
-    const char* problem = protect_rescue(module, frame.offset, entry, pass);
-    if (problem != nullptr) {
-      refuse(entry.id, problem);
-      if (!try_again) {
-        note_unfit(entry.id, entry.level);
-      }
-    }
-    try_again = try_again || before;
-  }
-}
-
-const Rescue* rescue_of(const Pass& pass, u64 catalog_id) {
-  for (u32 i = 0; i < pass.rescues; ++i) {
-    if (rescues[i].catalog_id == catalog_id) {
-      return &rescues[i];
-    }
-  }
-  return nullptr;
-}
-
-// Written last, as calls may be under way.
-void join_rescue(Region& region, const Rescue* rescue) {
-  if (rescue != nullptr) {
-    region.rescue_value_set = rescue->decision.value_set;
-    region.rescue_error_set = rescue->decision.error_set;
-    region.rescue_error_number = rescue->decision.error_number;
-    region.rescue_value = rescue->decision.value;
-  }
-  __atomic_store_n(&region.rescue_entry, rescue == nullptr ? 0 : rescue->entry, __ATOMIC_RELEASE);
-}
-
-void join_rescues(const Pass& pass) {
-  for (u32 index = 0; index < runtime.patcher.count(); ++index) {
-    Region& region = regions[index];
-    join_rescue(region, region.catalog_id == 0 ? nullptr : rescue_of(pass, region.catalog_id));
-  }
-}
-
-void protect_named(const image::Module& module, Pass& pass) {
-  for (unsigned i = 0; i < runtime.options.region.count; ++i) {
-    NamedPlace place{};
-    const char* problem = nullptr;
-    switch (find_named(module, runtime.options.region.items[i], place)) {
-      case NamedRegion::elsewhere:
-        continue;
-      case NamedRegion::unknown:
-        problem = "no such function";
-        break;
-      case NamedRegion::found:
-        problem = protect(module, place, 0, nullptr, pass.threads, pass.wanted);
-        pass.named |= u64{problem == nullptr} << i;
-        break;
-    }
-    if (problem != nullptr) {
-      complain_once(i, problem);
-    }
-  }
-}
-
-bool visit_module(const image::Module& module, void* context) {
-  Pass& pass = *static_cast<Pass*>(context);
-  protect_explicit(module, pass);
-  if (module.id.kind != ModuleIdKind::none) {
-    protect_catalogued(module, pass);
-  }
-  protect_named(module, pass);
-  if (module.id.kind != ModuleIdKind::none) {
-    protect_rescues(module, pass);
-  }
-  return true;
-}
-
-// Regions that the catalog no longer wants get their own bytes back.
-void remove_unwanted(const Wanted& wanted, Threads threads) {
-  for (u32 index = 0; index < runtime.patcher.count(); ++index) {
-    if (runtime.patcher.enabled(index) && !runtime.patcher.diverted(index) && !wanted.has(index)) {
-      runtime.patcher.uninstall(index, threads);
-      entry_changed(runtime.patcher.entry(index));
-    }
-  }
-}
-
-}  // namespace
 
 Region& region_at(u64 index) {
   return regions[index % patch::max_regions];
@@ -515,18 +386,19 @@ bool breaker_will_close() {
 }
 
 bool apply_regions(Threads threads) {
-  try_again = false;
+  const unsigned before = transient;
   closing = store::forever;
+  begin_rescues();
   Pass pass{threads, {}};
   image::for_each_module(&visit_module, &pass);
-  join_rescues(pass);
+  join_rescues();
   tell(pass.named);
   remove_unwanted(pass.wanted, threads);
   runtime.regions.store(pass.wanted.count());
   if (pass.wanted.count() != 0) {
     protect_thread();
   }
-  return !try_again;
+  return transient == before;
 }
 
 bool protect_now(u64 entry, u64 code_hash, Threads threads) {
@@ -568,15 +440,6 @@ i32 engine_region_at(u64 address) {
                     __atomic_load_n(&region.entry, __ATOMIC_ACQUIRE) == address &&
                     !has_remedy(region.remedies, Remedy::stack_check);
   return runs ? index : -1;
-}
-
-void note_unfit_rescue_point(u64 entry) {
-  for (u32 index = 0; index < runtime.patcher.count(); ++index) {
-    const Region& region = regions[index];
-    if (region.catalog_id != 0 && region.rescue_entry == entry) {
-      note_unfit(region.catalog_id, region.level);
-    }
-  }
 }
 
 const char* refusal_of(u64 catalog_id) {

@@ -76,9 +76,6 @@ const char* divert(u64 entry, u64 replacement, u64& native_path, patch::Threads 
 // For emulator::Config::region_at.
 i32 engine_region_at(u64 address);
 
-// The rescue point at `entry` turned out to be none: those that it was for are told so.
-void note_unfit_rescue_point(u64 entry);
-
 // Why the region of catalog entry `id` could not be patched here; nullptr: it was, or is not
 // loaded.
 const char* refusal_of(u64 catalog_id);

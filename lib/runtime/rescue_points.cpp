@@ -1,0 +1,147 @@
+#include "lib/runtime/rescue_points.h"
+
+#include <iterator>
+
+#include "lib/image/function.h"
+#include "lib/runtime/region_policy.h"
+#include "lib/runtime/regions.h"
+#include "lib/runtime/runtime.h"
+#include "lib/runtime/sticking.h"
+#include "lib/store/levels.h"
+#include "lib/store/remedies.h"
+
+namespace selfheal::runtime {
+namespace {
+
+using patch::Threads;
+
+// Where a region's faults are rolled back, as found in some module.
+struct Rescue {
+  u64 catalog_id;
+  u64 entry;  // of the function
+  store::Decision decision;
+};
+constinit Rescue rescues[patch::max_regions] = {};
+constinit u32 rescue_count = 0;
+
+// Told once for each candidate: the journal is looked at when it pleases its owner.
+void note_unfit(u64 catalog_id, u8 level) {
+  static constinit u64 noted[64] = {};
+  static constinit unsigned next = 0;
+  const u64 candidate = store::candidate_key(catalog_id, {level, store::ValueSlot::best});
+  for (const u64 known : noted) {
+    if (known == candidate) {
+      return;
+    }
+  }
+  noted[next++ % std::size(noted)] = candidate;
+  record_unfit(candidate);
+}
+
+bool is_stopped(const image::Module& module, u64 offset) {
+  for (const store::CatalogEntry& entry : runtime.store.catalog.of_module(module.id)) {
+    if (entry.entry_offset == offset &&
+        (entry.enabled == 0 || entry.policy == store::Policy::stop)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// The function that `entry` has chosen for its faults, in this module. It may be a region of its
+// own as well.
+const char* protect_rescue(const image::Module& module, u64 call, const store::CatalogEntry& entry,
+                           Threads threads, Wanted& wanted) {
+  image::Function function{};
+  bool in_cold_part = false;
+  if (!image::find_owner(module, module.bias + call - 1, function, in_cold_part)) {
+    return image::name_of(function.problem);
+  }
+  store::CatalogEntry outer = entry;
+  outer.entry_offset = module.offset_of(function.start);
+  outer.value_set &= entry.level_by_user;
+  outer.error_set &= entry.level_by_user;
+  const store::Decision decision = decide_on(module, outer);
+  if (const char* no = objection(decision); no != nullptr) {
+    return no;
+  }
+  if (is_stopped(module, outer.entry_offset)) {
+    return "its own faults are not healed";
+  }
+  const i32 index = runtime.patcher.find(function.start);
+  if (index < 0 || !wanted.has(static_cast<u32>(index))) {
+    const char* problem = protect(module, {outer.entry_offset, 0}, 0, nullptr, threads, wanted);
+    if (problem != nullptr) {
+      return problem;
+    }
+    region_at(static_cast<u64>(runtime.patcher.find(function.start))).rescue_only = true;
+  }
+  if (rescue_count < patch::max_regions) {
+    rescues[rescue_count++] = {entry.id, function.start, decision};
+  }
+  return nullptr;
+}
+
+const Rescue* rescue_of(u64 catalog_id) {
+  for (u32 i = 0; i < rescue_count; ++i) {
+    if (rescues[i].catalog_id == catalog_id) {
+      return &rescues[i];
+    }
+  }
+  return nullptr;
+}
+
+// Written last, as calls may be under way.
+void join_rescue(Region& region, const Rescue* rescue) {
+  if (rescue != nullptr) {
+    region.rescue_value_set = rescue->decision.value_set;
+    region.rescue_error_set = rescue->decision.error_set;
+    region.rescue_error_number = rescue->decision.error_number;
+    region.rescue_value = rescue->decision.value;
+  }
+  __atomic_store_n(&region.rescue_entry, rescue == nullptr ? 0 : rescue->entry, __ATOMIC_RELEASE);
+}
+
+}  // namespace
+
+void begin_rescues() {
+  rescue_count = 0;
+}
+
+void protect_rescues(const image::Module& module, Threads threads, Wanted& wanted) {
+  for (const store::CatalogEntry& entry : runtime.store.catalog.entries()) {
+    if (entry.enabled == 0 || entry.level == 0 || !store::needs_engine(entry)) {
+      continue;
+    }
+    const CodeRef& frame = entry.frames[store::frame_of_level(entry, entry.level)];
+    if (frame.module == no_module || !(entry.modules[frame.module].id == module.id)) {
+      continue;
+    }
+    const unsigned before = transient_refusals();
+    const char* problem = protect_rescue(module, frame.offset, entry, threads, wanted);
+    if (problem != nullptr) {
+      refuse(entry.id, problem);
+      if (transient_refusals() == before) {
+        note_unfit(entry.id, entry.level);
+      }
+    }
+  }
+}
+
+void join_rescues() {
+  for (u32 index = 0; index < runtime.patcher.count(); ++index) {
+    Region& region = region_at(index);
+    join_rescue(region, region.catalog_id == 0 ? nullptr : rescue_of(region.catalog_id));
+  }
+}
+
+void note_unfit_rescue_point(u64 entry) {
+  for (u32 index = 0; index < runtime.patcher.count(); ++index) {
+    const Region& region = region_at(index);
+    if (region.catalog_id != 0 && region.rescue_entry == entry) {
+      note_unfit(region.catalog_id, region.level);
+    }
+  }
+}
+
+}  // namespace selfheal::runtime
