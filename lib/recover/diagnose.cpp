@@ -268,16 +268,20 @@ class Diagnosis {
     }
   }
 
+  // Who never returns cannot return an error. Where nobody can (in a main that ends by exit) it is
+  // the innermost all the same.
   void blame(unsigned first) {
-    for (unsigned i = first; i < frames_.size(); ++i) {
-      if (blame_frame(i)) {
-        return;
+    for (const bool anybody : {false, true}) {
+      for (unsigned i = first; i < frames_.size(); ++i) {
+        if (blame_frame(i, anybody)) {
+          return;
+        }
       }
     }
   }
 
   // A module without an identity could never be recognised again, so it is passed over as well.
-  bool blame_frame(unsigned i) {
+  bool blame_frame(unsigned i, bool anybody = true) {
     const u64 address = frames_[i].lookup_address();
     image::Module module;
     image::Function function;
@@ -285,7 +289,7 @@ class Diagnosis {
     if (!image_.find_module(image_.context, address, module) || !module.executable(address) ||
         module.id.kind == ModuleIdKind::none || image_.is_system(image_.context, module) ||
         !image_.find_owner(image_.context, module, address, function, in_cold_part) ||
-        function.signal_frame || never_returns(image_, function)) {
+        function.signal_frame || (!anybody && never_returns(image_, function))) {
       return false;
     }
     const CodeRef entry = reference(module, function.start);
