@@ -55,7 +55,8 @@ class Haproxy(Server):
         return ["/usr/sbin/haproxy", "-W", "-f", self.path("haproxy.cfg")]
 
     def ready(self):
-        return client.is_listening(self.port) and client.is_listening(self.origin)
+        # The origin is bound last, so the front is asked once, and logs the same number of connections each time.
+        return client.is_listening(self.origin) and client.is_listening(self.port)
 
     def workload(self):
         def ask(name, request, right, view=web.status_and_body):

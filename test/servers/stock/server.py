@@ -16,7 +16,7 @@ from . import private, restricted
 # What differs from run to run in log lines: times, and numbers of three digits or more (pids, ports,
 # inodes). Statuses and signals are shorter and are compared.
 _times = re.compile(r"\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b,? |\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b"
-                    r"|\b\d{1,4}([-/:.])\d\d?\1\d{1,4}(?:[.,]\d+)?\b|\b\d+[.,]\d+ ?(?:seconds|s)\b")
+                    r"|\b\d{1,4}([-/:.])\d\d?\1\d{1,4}(?:[.,]\d+)?\b|\b\d+[.,]\d+ ?(?:seconds|secs|s)\b")
 _numbers = re.compile(r"(?<![\w.])(?:0x[0-9a-f]+|\*?\d{3,}|\*\d+)(?!\w)")
 
 
