@@ -22,7 +22,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define FUNCTION __attribute__((noinline, noclone, visibility("default")))
+#include "test/support/opaque.h"
+
+#define FUNCTION SELFHEAL_APART __attribute__((visibility("default")))
 
 struct item {
   const char* name;
@@ -82,7 +84,7 @@ FUNCTION void find(const char* name, struct item** found) {
       return;
     }
   }
-  *found = *(struct item**)nowhere;
+  *found = *(struct item**)(void*)nowhere;
 }
 
 FUNCTION int stock_of(const char* name) {
