@@ -18,8 +18,8 @@ struct FrameEntry {
   bool signal_frame;  // augmentation 'S'
   u8 pointer_encoding;
   u8 lsda_encoding;
-  u64 personality;  // run-time address of the routine (augmentation 'P'); 0: none
-  u64 lsda;         // of the language-specific data area ('L'); 0: none
+  u64 personality;    // run-time address of the routine (augmentation 'P'); 0: none
+  u64 lsda;           // of the language-specific data area ('L'); 0: none
   u64 initial_begin;  // CIE's instructions
   u64 initial_end;
   u64 begin;  // FDE's own instructions

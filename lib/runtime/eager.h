@@ -2,8 +2,8 @@
 //
 // There was no engine and so there is no undo log: what the function wrote stays written. What its
 // frames would clean up when an exception passes is cleaned up (departure.h), so locks and memory
-// held by C++ objects are given back; a lock that C code took stays taken. A user asks for this when
-// any answer is better than none. The callers' registers come from the walk that diagnosed the
+// held by C++ objects are given back; a lock that C code took stays taken. A user asks for this
+// when any answer is better than none. The callers' registers come from the walk that diagnosed the
 // fault; the function is patched at once, so that its next fault is healed with rollback.
 #pragma once
 
