@@ -46,6 +46,8 @@ class Named(Server):
     """`plugins`: query plugins of one's own."""
 
     name = "named"
+    # Said by one run in some dozens on its way out, without us, too.
+    by_chance = r"automatic interface scanning terminated"
 
     def __init__(self, folder, plugins=(), program="/usr/sbin/named"):
         super().__init__(folder)
