@@ -1,5 +1,6 @@
 """What /proc tells about a process."""
 
+import glob
 import os
 from dataclasses import dataclass
 
@@ -69,6 +70,18 @@ def resources(pid):
     with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as f:
         facts = dict(line.split(":", 1) for line in f)
     return Resources(len(os.listdir(f"/proc/{pid}/fd")), int(facts["Threads"]), int(facts["RssAnon"].split()[0]))
+
+
+def at_work(pid):
+    """Has a process a thread that runs, or could?"""
+    for task in glob.glob(f"/proc/{pid}/task/*/stat"):
+        try:
+            with open(task, encoding="utf-8", errors="replace") as f:
+                if f.read().rpartition(")")[2].split()[0] == "R":
+                    return True
+        except OSError:
+            continue
+    return False
 
 
 def connections(port):

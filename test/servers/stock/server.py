@@ -137,8 +137,13 @@ class Server:
         return [pid for pid in maps.descendants(self.pid) if maps.program(pid) == program]
 
     def settled(self):
-        """Waits until what the last questions started has ended: here, until no client's connection is held."""
+        """Waits until what the last questions started has ended: no client's connection is held, no thread is at work.
+
+        A thread is, for a moment, after it has closed its connection. A child of Apache's that was told to end in
+        such a moment has been seen to crash in apr_os_sock_get.
+        """
         process.wait_for(lambda: not maps.connections(self.port), f"{self.name} has closed its clients' connections")
+        process.wait_for(lambda: not any(map(maps.at_work, self.processes())), f"{self.name} waits for work")
 
     def said(self):
         """name of the log -> its text."""
