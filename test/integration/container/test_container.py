@@ -59,6 +59,8 @@ class Container(case.Case):
         first = self.first_process(container)
         with self.assertRaises(client.Dropped):
             client.fetch(port, "/supplier/lantern")
+        # The one that dies may still take a connection.
+        process.wait_for(lambda: "restart 1 in" in container.errors(), "the server has died")
         process.wait_for(lambda: client.is_listening(port), "the server was started again")
         server = maps.children(first)
         for _ in range(3):
