@@ -27,11 +27,7 @@ std::string function_of(const CatalogEntry& entry, u32 level, ModuleFinder& modu
 
 bool was_tried(const CatalogEntry& entry, Candidate candidate) {
   return store::tries_of(store::score_of(entry, candidate)) != 0 ||
-         entry.verdicts[candidate.level][static_cast<u8>(candidate.slot)] != store::Verdict::none;
-}
-
-store::Verdict verdict_of(const CatalogEntry& entry, Candidate candidate) {
-  return entry.verdicts[candidate.level][static_cast<u8>(candidate.slot)];
+         store::verdict_of(entry, candidate) != store::Verdict::none;
 }
 
 }  // namespace
@@ -87,7 +83,7 @@ std::string candidate_table(const CatalogEntry& entry, ModuleFinder& modules,
   table.column("VERIFIED");
   for (const CandidateView& view : candidates) {
     const Score& score = store::score_of(entry, view.candidate);
-    const store::Verdict verdict = verdict_of(entry, view.candidate);
+    const store::Verdict verdict = store::verdict_of(entry, view.candidate);
     table.row({{view.in_use ? "=>" : ""},
                {std::to_string(view.candidate.level)},
                {view.function},
@@ -113,7 +109,7 @@ Json json_candidates(const CatalogEntry& entry, ModuleFinder& modules) {
                 {"stuck", score.stuck},
                 {"again", score.again},
                 {"died", score.died},
-                {"verified", store::name_of(verdict_of(entry, view.candidate))}};
+                {"verified", store::name_of(store::verdict_of(entry, view.candidate))}};
     if (best) {
       one["best_value"] = entry.best_reasons[view.candidate.level] == ValueReason::none
                               ? Json(nullptr)

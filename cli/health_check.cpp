@@ -104,10 +104,7 @@ std::string HealthCheck::last_words() const {
   const off_t size = output_ >= 0 ? lseek(output_, 0, SEEK_END) : 0;
   const off_t start = size > room ? size - room : 0;
   const ssize_t got = size > 0 ? pread(output_, buffer, sizeof buffer, start) : 0;
-  std::string text(buffer, got > 0 ? static_cast<size_t>(got) : 0);
-  text.erase(text.find_last_not_of(" \t\r\n") + 1);
-  text.erase(0, text.rfind('\n') + 1);
-  return printable(text.substr(0, longest_output));
+  return last_line({buffer, got > 0 ? static_cast<size_t>(got) : 0}, longest_output);
 }
 
 }  // namespace selfheal::cli

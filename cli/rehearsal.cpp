@@ -369,13 +369,9 @@ class Trial {
     if (end.late) {
       return judge(Verdict::hung, "the check did not end in time");
     }
-    return end.good() || judge(Verdict::wrong, "the check says no" + last_line(end.output));
-  }
-
-  static std::string last_line(std::string text) {
-    text.erase(text.find_last_not_of(" \t\r\n") + 1);
-    text.erase(0, text.rfind('\n') + 1);
-    return text.empty() ? "" : ": " + printable(text.substr(0, 100));
+    const std::string words = last_line(end.output, 100);
+    return end.good() ||
+           judge(Verdict::wrong, "the check says no" + (words.empty() ? "" : ": " + words));
   }
 
   bool judge(Verdict verdict, std::string detail) {

@@ -64,6 +64,12 @@ size_t columns_of(std::string_view text) {
   return columns;
 }
 
+std::string last_line(std::string text, size_t longest) {
+  text.erase(text.find_last_not_of(" \t\r\n") + 1);
+  text.erase(0, text.rfind('\n') + 1);
+  return printable(text.substr(0, longest));
+}
+
 std::string printable(std::string_view text) {
   std::string result(text);
   for (char& c : result) {

@@ -24,5 +24,7 @@ size_t columns_of(std::string_view text);
 
 // Replaces what could steer a terminal: for text that others wrote.
 std::string printable(std::string_view text);
+// The last line of what a command printed, made printable; at most `longest` bytes of it.
+std::string last_line(std::string text, size_t longest);
 
 }  // namespace selfheal::cli

@@ -135,7 +135,7 @@ class Verification {
   }
 
   void keep(Candidate candidate, const Rehearsal& seen) {
-    entry_.verdicts[candidate.level][static_cast<u8>(candidate.slot)] = seen.verdict;
+    store::verdict_of(entry_, candidate) = seen.verdict;
     any_healed_ = any_healed_ || seen.verdict == Verdict::healed;
     reproduced_ = reproduced_ || seen.reproduced || seen.verdict == Verdict::crashed;
     if (candidate.slot == ValueSlot::best && seen.reproduced) {

@@ -59,6 +59,21 @@ selfheal_next_\name: .quad .Lstub_\name
         .cfi_adjust_cfa_offset -56
         .endm
 
+        /* %r11 is the thread's area. At label 1 it looks in any case. */
+        .macro LOOK_AND_GO_ON name
+        movq %fs:THREAD_SEEN(%r11), %r10
+        movq selfheal_generation_word(%rip), %r11
+        movq (%r11), %r11
+        addq selfheal_news(%rip), %r11
+        cmpq %r11, %r10
+        jne 1f
+        jmpq *selfheal_next_\name(%rip)
+1:      PUSH_ARGUMENTS
+        call selfheal_look_at_generation
+        POP_ARGUMENTS
+        jmpq *selfheal_next_\name(%rip)
+        .endm
+
         .macro BLOCKING name, mark
         NEXT \name
         FUNCTION \name
@@ -71,17 +86,7 @@ selfheal_next_\name: .quad .Lstub_\name
         movb $1, \mark(%rip)
         je 1f
         .endif
-        movq %fs:THREAD_SEEN(%r11), %r10
-        movq selfheal_generation_word(%rip), %r11
-        movq (%r11), %r11
-        addq selfheal_news(%rip), %r11
-        cmpq %r11, %r10
-        jne 1f
-        jmpq *selfheal_next_\name(%rip)
-1:      PUSH_ARGUMENTS
-        call selfheal_look_at_generation
-        POP_ARGUMENTS
-        jmpq *selfheal_next_\name(%rip)
+        LOOK_AND_GO_ON \name
         .cfi_endproc
         .size \name, . - \name
         .endm
@@ -92,17 +97,7 @@ selfheal_next_\name: .quad .Lstub_\name
         .cfi_startproc
         endbr64
         movq selfheal_probe_thread@gottpoff(%rip), %r11
-        movq %fs:THREAD_SEEN(%r11), %r10
-        movq selfheal_generation_word(%rip), %r11
-        movq (%r11), %r11
-        addq selfheal_news(%rip), %r11
-        cmpq %r11, %r10
-        jne 1f
-        jmpq *selfheal_next_\name(%rip)
-1:      PUSH_ARGUMENTS
-        call selfheal_look_at_generation
-        POP_ARGUMENTS
-        jmpq *selfheal_next_\name(%rip)
+        LOOK_AND_GO_ON \name
         .cfi_endproc
         .size \name, . - \name
         .endm

@@ -179,6 +179,14 @@ bool find_frame_entry(const Module& module, const FrameTable& table, u64 address
   return low != 0 && frame_table_entry(module, table, low - 1, start, fde);
 }
 
+bool frame_entry_of(const Module& module, u64 address, FrameEntry& entry) {
+  FrameTable table;
+  u64 start = 0;
+  u64 fde = 0;
+  return frame_table(module, table) && find_frame_entry(module, table, address, start, fde) &&
+         read_frame_entry(module, fde, entry) && address - entry.start < entry.size;
+}
+
 bool starts_inside_frame(const Module& module, const FrameEntry& entry) {
   Reader reader(module, entry.begin, entry.end);
   while (reader.left() != 0) {

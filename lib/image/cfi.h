@@ -48,6 +48,9 @@ bool frame_table_entry(const Module& module, const FrameTable& table, u64 index,
 bool find_frame_entry(const Module& module, const FrameTable& table, u64 address, u64& start,
                       u64& fde);
 
+// The FDE that describes `address`, decoded. False: none does, or a table is damaged.
+bool frame_entry_of(const Module& module, u64 address, FrameEntry& entry);
+
 // Call frame instructions, as far as more than one reader knows them (DWARF 5, table 7.29).
 enum : u8 {
   cfa_advance_loc = 0x40,  // the high two bits; the low six are the operand

@@ -182,14 +182,9 @@ bool find_landing_pad(const Frame& frame, const Personalities& known, const Imag
                       LandingPad& pad) {
   const u64 address = frame.lookup_address();
   image::Module module;
-  image::FrameTable table;
   image::FrameEntry entry;
-  u64 start = 0;
-  u64 fde = 0;
   Row row;
-  if (!image::locate_module(address, module) || !image::frame_table(module, table) ||
-      !image::find_frame_entry(module, table, address, start, fde) ||
-      !image::read_frame_entry(module, fde, entry) || address - entry.start >= entry.size ||
+  if (!image::locate_module(address, module) || !image::frame_entry_of(module, address, entry) ||
       entry.lsda == 0 || !is_known(entry.personality, known) ||
       !find_row(module, entry, address, row)) {
     return false;

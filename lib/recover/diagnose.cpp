@@ -78,6 +78,13 @@ class Diagnosis {
            !image_.is_system(image_.context, module);
   }
 
+  // Code of a module that can be blamed. One without an identity could never be recognised again,
+  // so it is passed over like the system's.
+  bool find_application(u64 address, image::Module& module) const {
+    return image_.find_module(image_.context, address, module) && module.executable(address) &&
+           module.id.kind != ModuleIdKind::none && !image_.is_system(image_.context, module);
+  }
+
   // The functions around the blamed one that could be rolled back in its place (store/levels.h):
   // each once, and not the outermost, which has nobody to return an error to. That is main: _start,
   // which libc was called by, is nobody.
@@ -92,8 +99,7 @@ class Diagnosis {
       image::Function function;
       bool in_cold_part = false;
       if (record_.frames[i].module == no_module || frames_[i].exact ||
-          !image_.find_module(image_.context, address, module) || !module.executable(address) ||
-          module.id.kind == ModuleIdKind::none || image_.is_system(image_.context, module) ||
+          !find_application(address, module) ||
           (i + 1 == frames_.size() && !in_application(i - 1))) {
         continue;
       }
@@ -280,14 +286,12 @@ class Diagnosis {
     }
   }
 
-  // A module without an identity could never be recognised again, so it is passed over as well.
   bool blame_frame(unsigned i, bool anybody = true) {
     const u64 address = frames_[i].lookup_address();
     image::Module module;
     image::Function function;
     bool in_cold_part = false;
-    if (!image_.find_module(image_.context, address, module) || !module.executable(address) ||
-        module.id.kind == ModuleIdKind::none || image_.is_system(image_.context, module) ||
+    if (!find_application(address, module) ||
         !image_.find_owner(image_.context, module, address, function, in_cold_part) ||
         function.signal_frame || (!anybody && never_returns(image_, function))) {
       return false;

@@ -20,17 +20,12 @@ __attribute__((no_sanitize("address"))) u64 word_at(u64 address) {
 // A frame pointer is the callee's to restore, and smashed: what it was follows from the CFA.
 bool frame_ends_at(u64 return_address, u64 sp, u64 cfa) {
   image::Module module;
-  image::FrameTable table;
   image::FrameEntry entry;
   Row row;
-  u64 start = 0;
-  u64 fde = 0;
   const u64 address = return_address - 1;
   if (!image::locate_module(address, module) || !module.executable(address) ||
-      !image::frame_table(module, table) ||
-      !image::find_frame_entry(module, table, address, start, fde) ||
-      !image::read_frame_entry(module, fde, entry) || address - entry.start >= entry.size ||
-      !find_row(module, entry, address, row) || row.cfa_by_expression) {
+      !image::frame_entry_of(module, address, entry) || !find_row(module, entry, address, row) ||
+      row.cfa_by_expression) {
     return false;
   }
   return row.cfa_register == dwarf_rsp ? sp + row.cfa_offset == cfa

@@ -23,7 +23,6 @@ namespace {
 
 constexpr Gpr gpr_of_dwarf[16] = {rax, rdx, rcx, rbx, rsi, rdi, rbp, rsp,
                                   r8,  r9,  r10, r11, r12, r13, r14, r15};
-constexpr u16 callee_saved = 1u << rbx | 1u << rbp | 1u << r12 | 1u << r13 | 1u << r14 | 1u << r15;
 
 class Step {
  public:
@@ -44,13 +43,8 @@ class Step {
     if (!image::locate_module(address, module) || !module.executable(address)) {
       return return_address_on_top();
     }
-    image::FrameTable table;
-    u64 start = 0;
-    u64 fde = 0;
     image::FrameEntry entry;
-    if (!image::frame_table(module, table) ||
-        !image::find_frame_entry(module, table, address, start, fde) ||
-        !image::read_frame_entry(module, fde, entry) || address - entry.start >= entry.size) {
+    if (!image::frame_entry_of(module, address, entry)) {
       return without_frame_information();
     }
     CallSite site;

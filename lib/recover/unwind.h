@@ -16,6 +16,10 @@
 
 namespace selfheal::recover {
 
+// What a function keeps for its caller (System V ABI, 3.2.1), as bits of Frame::known.
+inline constexpr u16 callee_saved =
+    1u << rbx | 1u << rbp | 1u << r12 | 1u << r13 | 1u << r14 | 1u << r15;
+
 // One activation. frames[0] is where the thread stopped. frames[n].registers are what the caller
 // has right after frames[n-1] returns to it: rip is the return address, rsp is above it, and the
 // callee-saved registers are restored; the other registers are not known.

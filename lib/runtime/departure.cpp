@@ -11,6 +11,7 @@
 
 namespace selfheal::runtime {
 
+using recover::callee_saved;
 using recover::Frame;
 
 // Read by departure.S.
@@ -25,8 +26,6 @@ extern "C" {
 }
 
 namespace {
-
-constexpr u16 callee_saved = 1 << rbx | 1 << rbp | 1 << r12 | 1 << r13 | 1 << r14 | 1 << r15;
 
 struct Departure {
   _Unwind_Exception exception;

@@ -11,10 +11,9 @@
 namespace selfheal::runtime {
 namespace {
 
+using recover::callee_saved;
 using recover::Frame;
 using recover::ReturnValue;
-
-constexpr u16 callee_saved = 1 << rbx | 1 << rbp | 1 << r12 | 1 << r13 | 1 << r14 | 1 << r15;
 
 // False while another thread decides, too. What the call was given is not known any more: objects
 // and out-parameters stay as they are.

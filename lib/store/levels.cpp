@@ -49,10 +49,6 @@ void for_each_candidate(const CatalogEntry& entry, Visit visit) {
   }
 }
 
-Verdict verdict_of(const CatalogEntry& entry, Candidate candidate) {
-  return entry.verdicts[candidate.level][static_cast<u8>(candidate.slot)];
-}
-
 void add_to(u16& count, u64 more, u32& overflow) {
   const u64 sum = count + (more < 0xffff ? more : 0xffff);
   overflow |= sum > 0x7fff ? 1U : 0U;

@@ -77,6 +77,12 @@ inline Score& score_of(CatalogEntry& entry, Candidate candidate) {
 inline const Score& score_of(const CatalogEntry& entry, Candidate candidate) {
   return entry.scores[candidate.level][static_cast<u8>(candidate.slot)];
 }
+inline Verdict& verdict_of(CatalogEntry& entry, Candidate candidate) {
+  return entry.verdicts[candidate.level][static_cast<u8>(candidate.slot)];
+}
+inline Verdict verdict_of(const CatalogEntry& entry, Candidate candidate) {
+  return entry.verdicts[candidate.level][static_cast<u8>(candidate.slot)];
+}
 constexpr u32 tries_of(const Score& score) {
   return u32{score.stuck} + score.again + score.died;
 }
