@@ -50,6 +50,10 @@ const char* name_of(ValueReason reason) {
       return "by its return type";
     case ValueReason::tried:
       return "what seemed best did not stick";
+    case ValueReason::library_error:
+      return "the function itself returns it when a library call fails";
+    case ValueReason::other_callers:
+      return "other callers take it for failure";
   }
   return "unknown";
 }

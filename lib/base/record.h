@@ -109,9 +109,11 @@ enum class ValueReason : u8 {
   known_function = 11,    // its manual page says so
   declared = 12,          // by the type it returns, from debug information
   tried = 13,             // what seemed best did not stick
+  library_error = 14,     // the function itself returns it where a library call of its fails
+  other_callers = 15,     // this caller leaves it open; others of the function take it for failure
 };
 
-inline constexpr ValueReason last_value_reason = ValueReason::tried;
+inline constexpr ValueReason last_value_reason = ValueReason::other_callers;
 
 enum class HealOutcome : u8 {
   none = 0,
