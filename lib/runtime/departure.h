@@ -4,9 +4,12 @@
 //   fault ─► handler: where does each frame clean up? where does its caller go on?
 //              │ sigreturn
 //              ▼
-//            landing pad of frame 0 ── _Unwind_Resume ─► on_next ─┐
-//            landing pad of frame 2 ◄─────────────────────────────┘
-//                                   ── _Unwind_Resume ─► on_next ─► the caller, with its value
+//            landing pad of frame 0 ── _Unwind_Resume ───────► next ─┐
+//            clean-up buffer of frame 2 ◄────────────────────────────┘
+//                                   ── __pthread_unwind_next ► next ─► locks that are still held
+//                                   are
+//                                                                      released, and the caller
+//                                                                      goes on with its value
 //
 // The pads are exceptions': each runs the destructors of its frame and then asks the unwinder to go
 // on. That is told, in the exception we hand to the pads, that it is a forced unwind with a stop
@@ -16,8 +19,9 @@
 // are passed over instead of ending the program.
 //
 // What a pad cleans up is what is alive where its call site is: a lock_guard unlocks, a file is
-// closed, memory is freed. What the functions changed otherwise stays changed. A pad that faults
-// itself is a fault like any other.
+// closed, memory is freed. C has its handlers (cleanup_handlers.h), and its locks are known
+// (held_locks.h). What the functions changed otherwise stays changed. A pad that faults itself is a
+// fault like any other.
 #pragma once
 
 #include <span>
@@ -27,17 +31,14 @@
 
 namespace selfheal::runtime {
 
-// At start-up, where the mode is eager.
-void find_personalities();
+// At start-up, where the mode is eager: before other threads exist, and under runtime.changing.
+void prepare_departures();
 
 // All but the last of `frames` are left; the last goes on with `value` in rax. Changes `signal` to
-// that end, and says how many frames will clean up. All callee-saved registers of the last frame
-// are known. Signal-safe.
-unsigned depart(std::span<const recover::Frame> frames, u64 value, int error_number,
+// that end, and says how many clean-ups will run and how many locks are held, which a clean-up may
+// release before. Without `room` on the stack for the frames' code none runs. All callee-saved
+// registers of the last frame are known. Signal-safe.
+unsigned depart(std::span<const recover::Frame> frames, bool room, u64 value, int error_number,
                 probes::SignalContext& signal);
-
-// The same at once, with no clean-up.
-void go_on_at(const recover::Frame& frame, u64 value, int error_number,
-              probes::SignalContext& signal);
 
 }  // namespace selfheal::runtime

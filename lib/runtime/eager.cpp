@@ -72,11 +72,9 @@ bool recover_eagerly(const FaultRecord& record, std::span<const Frame> frames,
     heal.modules[i] = record.modules[i];
   }
   protect_blamed(record, frames);
-  if (record.fault.kind == FaultKind::stack_exhaustion) {
-    go_on_at(frames[caller], value.value, value.error_number, signal);  // no room for more
-  } else {
-    heal.actions_undone = depart(frames.first(caller + 1), value.value, value.error_number, signal);
-  }
+  const bool room = record.fault.kind != FaultKind::stack_exhaustion;
+  heal.actions_undone =
+      depart(frames.first(caller + 1), room, value.value, value.error_number, signal);
   heal.duration_ns = monotonic_ns() - begin;
   runtime.heals.fetch_add(1);
   write_down(heal);

@@ -120,9 +120,6 @@ void start(const char* const* environment) {
   }
   learn_group();
   find_libc_message();
-  if (runtime.options.mode == options::Mode::eager) {
-    find_personalities();
-  }
   image::set_original_bytes_hook(&restore_originals);
   runtime.patcher.start(enter_target_offset(), refuse_target_offset());
   if (!install_probes()) {
@@ -132,6 +129,9 @@ void start(const char* const* environment) {
   runtime.active = true;
   start_timers();
   protect_at_start();
+  if (runtime.options.mode == options::Mode::eager) {
+    prepare_departures();
+  }
   probes::watch_generation(runtime.store.journal.news());
   probes::look_again();
 }
