@@ -17,7 +17,8 @@ struct Tables {
   u64 gnu_hash = 0;
   u64 relocations = 0;
   u64 relocations_size = 0;
-  u64 linkage = 0;  // the relocations of the procedure linkage table
+  u64 relative = 0;  // how many of them, at the front, are for no symbol
+  u64 linkage = 0;   // the relocations of the procedure linkage table
   u64 linkage_size = 0;
   bool has_soname = false;
 };
@@ -60,6 +61,9 @@ bool read_tables(const Module& module, Tables& tables) {
         break;
       case DT_RELASZ:
         tables.relocations_size = value;
+        break;
+      case DT_RELACOUNT:
+        tables.relative = value;
         break;
       case DT_JMPREL:
         tables.linkage = absolute(module, value);
@@ -155,8 +159,12 @@ const char* import_at(const Module& module, u64 slot) {
     return nullptr;
   }
   u64 index = symbol_for(module, tables.linkage, tables.linkage_size, slot);
-  index =
-      index != 0 ? index : symbol_for(module, tables.relocations, tables.relocations_size, slot);
+  const u64 without = tables.relative < tables.relocations_size / sizeof(Elf64_Rela)
+                          ? tables.relative * sizeof(Elf64_Rela)
+                          : 0;
+  index = index != 0 ? index
+                     : symbol_for(module, tables.relocations + without,
+                                  tables.relocations_size - without, slot);
   // The hash tables leave imports out of their count.
   if (index == 0 ||
       !module.readable(tables.symbols + index * sizeof(Elf64_Sym), sizeof(Elf64_Sym))) {

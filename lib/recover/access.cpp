@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "lib/image/symbols.h"
-#include "lib/recover/code_walk.h"
+#include "lib/recover/imports.h"
 
 namespace selfheal::recover {
 namespace {
@@ -75,22 +75,6 @@ constexpr const char* checks[] = {
     "hosts_access",
     "hosts_ctl",
 };
-
-// The word in the linkage table by which the code at `target` jumps to a library's function (a PLT
-// entry); 0 when there is no such jump.
-u64 slot_of_stub(const ImageView& image, u64 target) {
-  constexpr unsigned longest_stub = 2;  // endbr64, jmp *slot(%rip)
-  CodeWalk walk(image, longest_stub);
-  for (u64 at = target; walk.fetch(at); at = walk.next()) {
-    if (walk.is(ZYDIS_MNEMONIC_JMP) && walk.through_slot() != 0) {
-      return walk.through_slot();
-    }
-    if (!walk.is(ZYDIS_MNEMONIC_ENDBR64)) {
-      return 0;
-    }
-  }
-  return 0;
-}
 
 // Breadth first, so that each function is met at its least depth.
 class Search {

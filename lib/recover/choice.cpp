@@ -4,7 +4,9 @@
 //   +8  an exit of the function's own that is reached only without passing the fault; 3 where none
 //       is known to lie behind it: a path into abort() is one that all others avoid
 //   +3  one that is reached both ways
-//   -6  what is the only constant (or object) behind the fault: that is success
+//   +5  a call of a library's function leads there and nowhere else when it fails; 3 more where it
+//       is the call that faulted
+//   -6  what is the only other constant (or object) behind the fault: that is success
 //   not chosen: the only thing the function returns at all, where that is not negative
 //   -6  0 beside other numbers than 1, where that did not tell what success is, nor does the caller
 //   -4  goes the same way in the caller as that one
@@ -91,7 +93,7 @@ class Choice {
       return result;
     }
     if (form == Exit::constant) {
-      result.in_rax = {best->value, ValueReason::own_error, error_number_for(*best)};
+      result.in_rax = {best->value, reason_for(*best->exit), error_number_for(*best)};
     } else if (form == Exit::other) {
       result.is_void = use_.reason == ValueReason::unused;
       result.in_rax.reason = ValueReason::own_error;
@@ -115,10 +117,11 @@ class Choice {
     return form;
   }
 
-  // Of an object, and where rax says nothing, only exits that avoid the fault and leave something.
+  // Of an object, and where rax says nothing, only exits that avoid the fault, or that a failed
+  // call leads to, and leave something.
   static bool may_be_chosen(const Exit& exit) {
-    return exit.kind == Exit::constant ||
-           (exit.avoids_fault && (exit.has_vector || exit.store_count != 0));
+    return exit.kind == Exit::constant || ((exit.avoids_fault || exit.failed_calls != 0) &&
+                                           (exit.has_vector || exit.store_count != 0));
   }
 
   void collect(Exit::Kind form) {
@@ -138,7 +141,7 @@ class Choice {
       knows_more_ = knows_more_ || exit.value > 1;
       knows_status_ = knows_status_ || (form == Exit::constant && is_error_status(exit.value));
       knows_code_ = knows_code_ || (form == Exit::constant && static_cast<i64>(exit.value) <= 0);
-      if (exit.behind_fault) {
+      if (exit.behind_fault && exit.failed_calls == 0) {
         ++behind;
         success_ = &candidates_[count_ - 1];
       }
@@ -170,6 +173,8 @@ class Choice {
       return 0;
     }
     int points = exit->avoids_fault ? (exit->behind_fault || !any_behind_ ? 3 : 8) : 0;
+    points += exit->failed_calls != 0 ? 5 : 0;
+    points += exit->faulting_call ? 3 : 0;
     points += exit->cold ? 2 : 0;
     if (exit->kind != Exit::constant) {
       return points + (exit->whole ? 1 : 0);
@@ -236,11 +241,17 @@ class Choice {
     }
   }
 
+  static ValueReason reason_for(const Exit& exit) {
+    return exit.failed_calls != 0 && !exit.avoids_fault ? ValueReason::library_error
+                                                        : ValueReason::own_error;
+  }
+
   i32 error_number_for(const Candidate& best) const {
     if (best.exit->error_number != 0) {
       return best.exit->error_number;
     }
-    return best.value == use_.value ? use_.error_number : 0;
+    const i32 by_custom = best.value == use_.value ? use_.error_number : 0;
+    return by_custom != 0 && best.exit->library_error != 0 ? best.exit->library_error : by_custom;
   }
 
   const OwnExits& own_;

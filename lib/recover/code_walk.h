@@ -44,6 +44,9 @@ class CodeWalk {
                : 0;
   }
 
+  // So many instructions more, from now on.
+  void grant(unsigned budget) { budget_ = budget; }
+
   bool is(ZydisMnemonic mnemonic) const { return instruction.mnemonic == mnemonic; }
   ZydisInstructionCategory category() const { return instruction.meta.category; }
   unsigned budget() const { return budget_; }

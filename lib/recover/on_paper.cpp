@@ -200,6 +200,15 @@ void Paper::call() {
   left_ = right_ = {};
 }
 
+void Paper::call_returned(i64 value, unsigned out_argument) {
+  const Known out = out_argument == 0 ? Known{} : registers_[arguments[out_argument - 1]];
+  call();
+  registers_[rax] = constant_of(value, true);
+  if (out.kind == Known::stack) {
+    store(out, 64, constant_of(0, true));
+  }
+}
+
 void Paper::forget_changed_since(const Paper& before) {
   for (unsigned i = 0; i < gpr_count; ++i) {
     if (i != rsp && registers_[i].is_constant() && !registers_[i].same(before.registers_[i])) {

@@ -58,6 +58,8 @@ class Paper {
   void execute(const CodeWalk& walk, const ImageView& image);
   // What the callee leaves (System V ABI, 3.2.1).
   void call();
+  // The same, and it returned `value`, tainted; behind its n-th argument (1 to 6; 0: none) is NULL.
+  void call_returned(i64 value, unsigned out_argument);
 
   // The condition of a conditional jump, set or move.
   Truth condition(const CodeWalk& walk) const;

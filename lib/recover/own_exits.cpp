@@ -1,41 +1,46 @@
-// Depth first, with a stack of states; a state that has been at an address with the same constants
-// before is not followed again.
+// Twice over the function's paths: with callees that return something, and once more from behind
+// each call of a library's function, as if that had failed.
+//
+//        call fopen@plt ──► it returned something ──► 0, -1, the file …
+//             │
+//             └───────────► it returned NULL (tainted) ──► a branch on it ──► -1 and nothing else:
+//                                                          how this function reports failure
+//
+// Nothing is learned from a call that nobody looks at the result of, from one behind which several
+// values may be returned, or that leads to the same value when it succeeds.
 #include "lib/recover/own_exits.h"
 
 #include <cstring>
-#include <initializer_list>
-#include <type_traits>
 
-#include "lib/recover/code_walk.h"
-#include "lib/recover/on_paper.h"
-#include "lib/recover/side.h"
+#include "lib/recover/imports.h"
+#include "lib/recover/library_failures.h"
+#include "lib/recover/paths.h"
 #include "lib/recover/straight_exits.h"
 
 namespace selfheal::recover {
 namespace {
 
 constexpr unsigned max_instructions = 6000;
-constexpr unsigned max_waiting = 64;
-constexpr unsigned seen_size = 4096;
-constexpr u8 most_visits = 20;  // of one address, whatever the constants
+constexpr unsigned behind_a_failure = 160;  // instructions, on all paths from one failed call
+constexpr unsigned max_failures = 12;       // calls that are made to fail
 
-struct Path {
-  Paper paper;
-  u64 at = 0;
-  u16 length = 0;
-  u16 calls = 0;
-  bool passed_fault = false;
-  bool cold = false;
-  u64 loop = 0;   // the target of its last jump backwards
-  Paper at_loop;  // what was known there
+struct LibraryCall {
+  const LibraryFailure* failure;
+  bool at_fault;
+  u64 at;
+  u8 before[sizeof(Path)];  // as bytes: no pages of it are in the file
 };
 
-static_assert(std::is_trivially_copyable_v<Path>);
+// What is known of a call instruction; the module's relocations are searched once for each.
+struct Callee {
+  u64 at;
+  const LibraryFailure* failure;
+};
+constexpr unsigned max_callees = 128;
 
 struct WorkSpace {
-  u8 waiting[max_waiting][sizeof(Path)];  // as bytes: no pages of it are in the file
-  u64 seen[seen_size];
-  u8 visits[seen_size];
+  LibraryCall calls[max_failures];
+  Callee callees[max_callees];
 };
 
 constinit WorkSpace work_space = {};
@@ -43,203 +48,146 @@ constinit WorkSpace work_space = {};
 class Explorer {
  public:
   Explorer(const image::Function& function, u64 site, const ImageView& image, OwnExits& out)
-      : function_(function), site_(site), image_(image), walk_(image, max_instructions), out_(out) {
-    for (unsigned i = 0; i < seen_size; ++i) {
-      work_space.seen[i] = 0;
-      work_space.visits[i] = 0;
-    }
+      : function_(function),
+        site_(site),
+        image_(image),
+        paths_(function, site, image, {this, &Explorer::at_exit, &Explorer::at_call}),
+        out_(out) {
+    std::memset(work_space.callees, 0, sizeof work_space.callees);
   }
 
   void run() {
     Path start;
     start.paper.at_entry();
     start.at = function_.start;
-    push(start);
-    while (count_ != 0) {
-      Path path;
-      std::memcpy(&path, work_space.waiting[--count_], sizeof path);
-      follow(path);
+    paths_.explore(start, max_instructions);
+    out_.exhausted = out_.exhausted || paths_.exhausted();
+    out_.returns = out_.returns || paths_.left();
+    for (unsigned i = 0; i < call_count_; ++i) {
+      let_fail(work_space.calls[i]);
     }
-    out_.exhausted = out_.exhausted || walk_.budget() == 0;
     out_.analysed = true;
   }
 
  private:
-  void push(const Path& path) {
-    if (count_ == max_waiting || seen_before(path)) {
-      out_.exhausted = out_.exhausted || count_ == max_waiting;
+  // The exits behind one call, with a result that is known.
+  struct Behind {
+    u64 call = 0;         // a path that comes to it again (EINTR) is not followed
+    bool noticed = true;  // the result, on each of them
+    unsigned count = 0;
+    bool alike = true;
+    Exit exit = {};
+  };
+
+  static void at_exit(void* context, const Path& path, bool tail_call) {
+    Explorer& self = *static_cast<Explorer*>(context);
+    const Exit exit = self.exit_of(path, tail_call);
+    if (self.behind_ == nullptr) {
+      self.out_.returns = true;
+      self.out_.add(exit);
+      if (tail_call) {
+        self.let_tail_call_fail(path, exit);
+      }
       return;
     }
-    std::memcpy(work_space.waiting[count_++], &path, sizeof path);
+    Behind& behind = *self.behind_;
+    const bool handed_on = exit.kind == Exit::constant && path.paper.reg(rax).tainted;
+    behind.noticed = behind.noticed && (path.noticed || handed_on);
+    behind.alike = behind.alike && exit.kind != Exit::other &&
+                   (behind.count == 0 || same_result(behind.exit, exit));
+    behind.exit = behind.count == 0 ? exit : behind.exit;
+    ++behind.count;
   }
 
-  bool seen_before(const Path& path) {
-    const u64 place = (path.at * 0x9e3779b97f4a7c15U) >> 52;
-    const u64 key = (path.paper.fingerprint() ^ path.at * 31) * 4 + (path.passed_fault ? 2 : 0) +
-                    (path.cold ? 1 : 0);
-    u64& seen = work_space.seen[(key * 0x9e3779b97f4a7c15U) >> 52];
-    if (seen == key || work_space.visits[place] >= most_visits) {
-      return true;
+  static bool at_call(void* context, const Path& path, const CodeWalk& walk) {
+    Explorer& self = *static_cast<Explorer*>(context);
+    if (self.behind_ != nullptr) {
+      return path.at != self.behind_->call;
     }
-    seen = key;
-    ++work_space.visits[place];
-    return false;
-  }
-
-  void follow(Path& path) {
-    while (walk_.fetch(path.at)) {
-      ++path.length;
-      note_fault(path);
-      switch (walk_.category()) {
-        case ZYDIS_CATEGORY_RET:
-          return add_exit(path, false);
-        case ZYDIS_CATEGORY_COND_BR:
-          return branch(path);
-        case ZYDIS_CATEGORY_UNCOND_BR:
-          if (!jump(path)) {
-            return;
-          }
-          continue;
-        case ZYDIS_CATEGORY_CALL:
-          path.paper.call();
-          ++path.calls;
-          if (!inside(walk_.next())) {
-            return;  // the callee does not return
-          }
-          break;
-        case ZYDIS_CATEGORY_SETCC:
-        case ZYDIS_CATEGORY_CMOV:
-          if (path.paper.condition(walk_) == Truth::unknown) {
-            return either(path);
-          }
-          path.paper.execute(walk_, image_);
-          break;
-        default:
-          if (path.paper.decidable(walk_, image_)) {
-            return either(path);
-          }
-          if (walk_.is(ZYDIS_MNEMONIC_UD2) || walk_.is(ZYDIS_MNEMONIC_HLT)) {
-            return;
-          }
-          path.paper.execute(walk_, image_);
-          break;
-      }
-      path.at = walk_.next();
+    const LibraryFailure* failure = self.failure_of_callee(path.at, walk);
+    if (failure != nullptr && failure->meaning == FailureMeaning::failure) {
+      self.note(path, walk, *failure);
     }
-  }
-
-  // The fault's instruction, or the call behind which it returns.
-  void note_fault(Path& path) const {
-    path.passed_fault = path.passed_fault || path.at == site_ ||
-                        (walk_.category() == ZYDIS_CATEGORY_CALL && walk_.next() == site_);
-  }
-
-  bool inside(u64 address) const {
-    image::Module module;
-    image::Function part;
-    return function_.holds(address) ||
-           (image_.find_module(image_.context, address, module) &&
-            image_.find_part(image_.context, module, address, part) && part.start != address);
-  }
-
-  void branch(const Path& path) {
-    const Truth truth = path.paper.condition(walk_);
-    const CodeWalk here = walk_;
-    const auto go = [&](u64 to, bool holds) {
-      Path next = path;
-      next.paper.assume(here, holds);
-      note_loop(next, to);
-      next.at = to;
-      if (enter(next, to)) {
-        push(next);
-      }
-    };
-    if (truth != Truth::no) {
-      go(walk_.target(), true);
-    }
-    if (truth != Truth::yes) {
-      go(walk_.next(), false);
-    }
-  }
-
-  // A register that changes from one round of a loop to the next could be anything.
-  void note_loop(Path& path, u64 to) const {
-    if (to > path.at) {
-      return;
-    }
-    if (path.loop == to) {
-      path.paper.forget_changed_since(path.at_loop);
-    }
-    path.loop = to;
-    path.at_loop = path.paper;
-  }
-
-  // False where the path ends. A jump to a split-off part stays in the function.
-  bool enter(Path& path, u64 to) {
-    if (function_.holds(to)) {
-      return true;
-    }
-    if (is_tail_call(image_, function_.start, to)) {
-      add_exit(path, true);
-      return false;
-    }
-    path.cold = true;
     return true;
   }
 
-  bool jump(Path& path) {
-    const u64 to = walk_.target();
-    if (to != 0) {
-      note_loop(path, to);
-      path.at = to;
-      return enter(path, to);
-    }
-    switch_to_cases(path);
-    return false;
-  }
-
-  // A jump table: every case that lies in the function.
-  void switch_to_cases(const Path& path) {
-    constexpr unsigned most = 64;
-    const Known target = path.paper.value_of(walk_.operands[0], walk_, image_);
-    unsigned cases = 0;
-    if (target.is_constant()) {
-      Path next = path;
-      next.at = static_cast<u64>(target.number);
-      push(next);
+  // jmp open@plt: what that returns is what this function does.
+  void let_tail_call_fail(const Path& path, Exit exit) {
+    const char* name = import_behind_stub(image_, path.at, function_.start);
+    const LibraryFailure* failure = name == nullptr ? nullptr : find_library_failure(name);
+    if (failure == nullptr || failure->meaning != FailureMeaning::failure) {
       return;
     }
-    for (; path.paper.table != 0 && cases < most; ++cases) {
-      i32 distance = 0;
-      if (image_.read_code(image_.context, path.paper.table + cases * sizeof distance,
-                           reinterpret_cast<u8*>(&distance), sizeof distance) != sizeof distance) {
-        break;
-      }
-      Path next = path;
-      next.at = path.paper.table + static_cast<u64>(i64{distance});
-      next.paper.table = 0;
-      if (!inside(next.at)) {
-        break;
-      }
-      push(next);
-    }
-    if (cases == 0) {  // a pointer to another function, or a table of another form
-      out_.exhausted = true;
-      out_.returns = true;
-    }
+    exit.kind = Exit::constant;
+    exit.value = static_cast<u64>(failure->value());
+    exit.failed_calls = 1;
+    exit.library_error = failure->error_number();
+    out_.add(exit);
   }
 
-  void either(const Path& path) {
-    for (const bool holds : {true, false}) {
-      Path next = path;
-      next.paper.decide(walk_, holds, image_);
-      next.at = walk_.next();
-      push(next);
+  const LibraryFailure* failure_of_callee(u64 at, const CodeWalk& walk) const {
+    Callee& callee = work_space.callees[at % max_callees];
+    if (callee.at != at) {
+      const char* name = imported_callee(image_, walk, function_.start);
+      callee = {at, name == nullptr ? nullptr : find_library_failure(name)};
     }
+    return callee.failure;
   }
 
-  void add_exit(const Path& path, bool tail_call) {
-    out_.returns = true;
+  // Once for each call, on the first path that comes by.
+  void note(const Path& path, const CodeWalk& walk, const LibraryFailure& failure) {
+    for (unsigned i = 0; i < call_count_; ++i) {
+      if (work_space.calls[i].at == path.at) {
+        return;
+      }
+    }
+    if (call_count_ == max_failures) {
+      return;
+    }
+    LibraryCall& call = work_space.calls[call_count_++];
+    call.failure = &failure;
+    call.at = path.at;
+    call.at_fault = walk.next() == site_;
+    Path behind = path;
+    behind.at = walk.next();
+    std::memcpy(call.before, &behind, sizeof behind);
+  }
+
+  // False where the paths behind it are too long.
+  bool explore_behind(const LibraryCall& call, i64 result, unsigned out_argument, Behind& behind) {
+    Path path;
+    std::memcpy(&path, call.before, sizeof path);
+    path.paper.call_returned(result, out_argument);
+    ++path.calls;
+    path.loop = 0;
+    behind.call = call.at;
+    behind_ = &behind;
+    Paths paths(function_, site_, image_, {this, &Explorer::at_exit, &Explorer::at_call});
+    paths.explore(path, behind_a_failure);
+    behind_ = nullptr;
+    return !paths.exhausted();
+  }
+
+  void let_fail(const LibraryCall& call) {
+    const LibraryFailure& failure = *call.failure;
+    Behind failed;
+    if (!explore_behind(call, failure.value(), failure.out_argument, failed) || failed.count == 0 ||
+        !failed.noticed || !failed.alike) {
+      return;
+    }
+    Behind succeeded;
+    const bool all = explore_behind(call, failure.success(), 0, succeeded);
+    if (all && succeeded.count != 0 && succeeded.alike &&
+        same_result(succeeded.exit, failed.exit)) {
+      return;
+    }
+    failed.exit.failed_calls = 1;
+    failed.exit.faulting_call = call.at_fault;
+    failed.exit.library_error = failure.error_number();
+    out_.add(failed.exit);
+  }
+
+  Exit exit_of(const Path& path, bool tail_call) const {
     Exit exit = {};
     const Known& result = path.paper.reg(rax);
     exit.kind = Exit::other;
@@ -261,10 +209,10 @@ class Explorer {
     exit.behind_fault = path.passed_fault;
     exit.cold = path.cold;
     keep_stores(path.paper, exit);
-    merge(exit);
+    return exit;
   }
 
-  void keep_stores(const Paper& paper, Exit& exit) {
+  void keep_stores(const Paper& paper, Exit& exit) const {
     exit.whole = !paper.stores_lost;
     for (unsigned i = 0; i < paper.store_count; ++i) {
       const PaperStore& store = paper.stores[i];
@@ -283,93 +231,16 @@ class Explorer {
     }
   }
 
-  static bool same_stores(const Exit& a, const Exit& b) {
-    if (a.store_count != b.store_count) {
-      return false;
-    }
-    for (unsigned i = 0; i < a.store_count; ++i) {
-      if (a.stores[i].argument != b.stores[i].argument ||
-          a.stores[i].offset != b.stores[i].offset || a.stores[i].value != b.stores[i].value) {
-        return false;
-      }
-    }
-    return true;
-  }
-
-  // Exits that return the same are one, of the shortest path; where the result is in memory, those
-  // are that also leave the same there.
-  void merge(const Exit& exit) {
-    for (unsigned i = 0; i < out_.count; ++i) {
-      Exit& known = out_.exits[i];
-      if (known.kind != exit.kind || known.value != exit.value ||
-          (exit.kind != Exit::constant &&
-           (!same_stores(known, exit) || known.has_vector != exit.has_vector ||
-            (exit.has_vector && known.vector != exit.vector)))) {
-        continue;
-      }
-      const bool avoids = known.avoids_fault || exit.avoids_fault;
-      const bool behind = known.behind_fault || exit.behind_fault;
-      const i32 error_number = known.error_number != 0 ? known.error_number : exit.error_number;
-      const bool better =
-          exit.avoids_fault != known.avoids_fault ? exit.avoids_fault : exit.length < known.length;
-      known = better ? exit : known;
-      known.avoids_fault = avoids;
-      known.behind_fault = behind;
-      known.error_number = error_number;
-      return;
-    }
-    if (out_.count < max_exits) {
-      out_.exits[out_.count++] = exit;
-    } else {
-      out_.exhausted = true;
-    }
-  }
-
   const image::Function& function_;
   u64 site_;
   const ImageView& image_;
-  CodeWalk walk_;
+  Paths paths_;
   OwnExits& out_;
-  unsigned count_ = 0;
+  Behind* behind_ = nullptr;  // while a call is made to fail
+  unsigned call_count_ = 0;
 };
 
 }  // namespace
-
-bool OwnExits::is_truth_value() const {
-  bool one = false;
-  for (const Exit& exit : *this) {
-    if (exit.kind == Exit::constant && exit.value > 1) {
-      return false;
-    }
-    one = one || (exit.kind == Exit::constant && exit.value == 1);
-  }
-  return one;
-}
-
-bool OwnExits::speaks_against(i64 value) const {
-  bool known = false;
-  for (const Exit& exit : *this) {
-    if (exit.kind == Exit::constant && static_cast<i64>(exit.value) == value) {
-      return false;
-    }
-    known = known || (exit.kind == Exit::constant && exit.value != 0);
-  }
-  return known;
-}
-
-void OwnExits::add_constant(i64 value) {
-  for (const Exit& exit : *this) {
-    if (exit.kind == Exit::constant && static_cast<i64>(exit.value) == value) {
-      return;
-    }
-  }
-  if (count < max_exits) {
-    Exit& exit = exits[count++];
-    exit = {};
-    exit.kind = Exit::constant;
-    exit.value = static_cast<u64>(value);
-  }
-}
 
 bool find_own_exits(const image::Function& function, u64 site, const ImageView& image,
                     OwnExits& out) {

@@ -9,6 +9,11 @@
 //     ...                                  the fault
 //     return 0;                            exit 0, behind the fault
 //   }
+//
+// So are those behind a call of a library's function that has failed (library_failures.h):
+//
+//     out->copy = strdup(text);
+//     if (out->copy == NULL) return -3;    exit -3, a failed call leads there
 #pragma once
 
 #include "lib/recover/image_view.h"
@@ -35,10 +40,11 @@ struct Exit {
     other            // something
   };
   u64 value;
-  u64 second;        // rdx, if `has_second`
-  u64 vector;        // xmm0, if `has_vector`
-  i32 error_number;  // errno, where it is set to a constant; 0
-  u16 length;        // instructions from the entry, of the shortest such path seen
+  u64 second;         // rdx, if `has_second`
+  u64 vector;         // xmm0, if `has_vector`
+  i32 error_number;   // errno, where it is set to a constant; 0
+  i32 library_error;  // errno as a library's function leaves it that failed on the way there; 0
+  u16 length;         // instructions from the entry, of the shortest such path seen
   u16 calls;
   Kind kind;
   bool has_second;
@@ -46,7 +52,9 @@ struct Exit {
   bool avoids_fault;  // reached without passing the fault
   bool behind_fault;  // reached passing it
   bool cold;
-  bool whole;  // `stores` are all there are, each of a known value
+  u8 failed_calls;     // of a library's functions: when one fails, this is how it ends
+  bool faulting_call;  // the one that faulted is among them
+  bool whole;          // `stores` are all there are, each of a known value
   u8 store_count;
   ExitStore stores[max_exit_stores];
 };
@@ -66,14 +74,20 @@ struct OwnExits {
   bool is_truth_value() const;
   // Something is known, but `value` is not among it.
   bool speaks_against(i64 value) const;
+  // One more; those that return the same are kept as one.
+  void add(const Exit& exit);
   // An exit of which nothing else is known.
   void add_constant(i64 value);
 };
 
+// Nobody who looks at the results could tell them apart.
+bool same_result(const Exit& a, const Exit& b);
+
 // Walks the function's paths on paper. `site` is the faulting instruction in it, or the return
 // address of the call that faulted; 0: unknown, and no exit is said to avoid it or to lie behind
 // it. False, and nothing known, while another thread is at it: the work space is large and static.
-// Signal-safe otherwise. Bounded: at most 6000 instructions.
+// Signal-safe otherwise. Bounded: at most 6000 instructions, and 320 more for each of twelve calls
+// of a library's functions.
 bool find_own_exits(const image::Function& function, u64 site, const ImageView& image,
                     OwnExits& out);
 

@@ -1,6 +1,7 @@
 #include "lib/recover/side.h"
 
 #include "lib/recover/code_walk.h"
+#include "lib/recover/imports.h"
 
 namespace selfheal::recover {
 namespace {
@@ -119,8 +120,11 @@ int return_score(const ImageView& image, u64 at, const Holders& holders, bool ze
 bool is_tail_call(const ImageView& image, u64 from, u64 to) {
   image::Function here;
   image::Function there;
-  return part_at(image, from, here) && part_at(image, to, there) && there.start != here.start &&
-         there.start == to && !there.cold;
+  if (!part_at(image, from, here) || !part_at(image, to, there) || there.start == here.start) {
+    return false;
+  }
+  // One frame description speaks of all PLT entries, and begins as a split-off part's.
+  return slot_of_stub(image, to) != 0 || (there.start == to && !there.cold);
 }
 
 int failure_score(const ImageView& image, u64 caller, u64 at, Holders holders, bool zero) {
