@@ -6,8 +6,8 @@
 //             └───────────► it returned NULL (tainted) ──► a branch on it ──► -1 and nothing else:
 //                                                          how this function reports failure
 //
-// Nothing is learned from a call that nobody looks at the result of, from one behind which several
-// values may be returned, or that leads to the same value when it succeeds.
+// Nothing is learned from a call behind which several values may be returned, or that leads to the
+// same value when it succeeds, as one does that nobody looks at the result of.
 #include "lib/recover/own_exits.h"
 
 #include <cstring>
@@ -72,8 +72,7 @@ class Explorer {
  private:
   // The exits behind one call, with a result that is known.
   struct Behind {
-    u64 call = 0;         // a path that comes to it again (EINTR) is not followed
-    bool noticed = true;  // the result, on each of them
+    u64 call = 0;  // a path that comes to it again (EINTR) is not followed
     unsigned count = 0;
     bool alike = true;
     Exit exit = {};
@@ -91,8 +90,6 @@ class Explorer {
       return;
     }
     Behind& behind = *self.behind_;
-    const bool handed_on = exit.kind == Exit::constant && path.paper.reg(rax).tainted;
-    behind.noticed = behind.noticed && (path.noticed || handed_on);
     behind.alike = behind.alike && exit.kind != Exit::other &&
                    (behind.count == 0 || same_result(behind.exit, exit));
     behind.exit = behind.count == 0 ? exit : behind.exit;
@@ -172,7 +169,7 @@ class Explorer {
     const LibraryFailure& failure = *call.failure;
     Behind failed;
     if (!explore_behind(call, failure.value(), failure.out_argument, failed) || failed.count == 0 ||
-        !failed.noticed || !failed.alike) {
+        !failed.alike) {
       return;
     }
     Behind succeeded;

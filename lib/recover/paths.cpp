@@ -49,7 +49,7 @@ void Paths::push(const Path& path) {
 bool Paths::seen_before(const Path& path) {
   const u64 place = (path.at * 0x9e3779b97f4a7c15U) >> 52;
   const u64 key = (path.paper.fingerprint() ^ path.at * 31) * 4 + (path.passed_fault ? 2 : 0) +
-                  (path.cold ? 1 : 0) + (path.noticed ? 0x9e37'0000 : 0);
+                  (path.cold ? 1 : 0);
   u64& seen = work_space.seen[(key * 0x9e3779b97f4a7c15U) >> 52];
   if (seen == key || work_space.visits[place] >= most_visits) {
     return true;
@@ -88,7 +88,6 @@ void Paths::follow(Path& path) {
         if (path.paper.condition(walk_) == Truth::unknown) {
           return either(path);
         }
-        path.noticed = path.noticed || path.paper.flags_are_tainted();
         path.paper.execute(walk_, image_);
         break;
       default:
@@ -124,7 +123,6 @@ void Paths::branch(const Path& path) {
   const CodeWalk here = walk_;
   const auto go = [&](u64 to, bool holds) {
     Path next = path;
-    next.noticed = path.noticed || (truth != Truth::unknown && path.paper.flags_are_tainted());
     next.paper.assume(here, holds);
     note_loop(next, to);
     next.at = to;
@@ -183,7 +181,6 @@ void Paths::switch_to_cases(const Path& path) {
   unsigned cases = 0;
   if (target.is_constant()) {
     Path next = path;
-    next.noticed = path.noticed || target.tainted;
     next.at = static_cast<u64>(target.number);
     push(next);
     return;

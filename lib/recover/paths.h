@@ -13,9 +13,8 @@ struct Path {
   u16 calls = 0;
   bool passed_fault = false;
   bool cold = false;
-  bool noticed = false;  // a branch, set or move was decided by a tainted value
-  u64 loop = 0;          // the target of its last jump backwards
-  Paper at_loop;         // what was known there
+  u64 loop = 0;   // the target of its last jump backwards
+  Paper at_loop;  // what was known there
 };
 
 struct PathVisitor {
