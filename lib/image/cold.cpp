@@ -11,8 +11,8 @@
 // branch may be the middle of another instruction, so a find counts only when decoding the function
 // it lies in, from its start, arrives there.
 #include <Zydis/Zydis.h>
-#include <emmintrin.h>
 
+#include "lib/image/displacements.h"
 #include "lib/image/function.h"
 #include "lib/image/reader.h"
 #include "lib/image/symbols.h"
@@ -65,7 +65,8 @@ class Entrances {
     for (unsigned i = 0; i < module.segment_count; ++i) {
       const Segment& segment = module.segments[i];
       if ((segment.flags & (PF_X | PF_R)) == (PF_X | PF_R)) {
-        scan(segment);
+        for_each_displacement(segment, start_, size_,
+                              [this](u64 displacement) { consider(displacement); });
       }
     }
   }
@@ -77,34 +78,6 @@ class Entrances {
   Function parent{};
 
  private:
-  void scan(const Segment& segment) {
-    const __m128i sign = _mm_set1_epi32(static_cast<int>(0x80000000));
-    const __m128i limit = _mm_xor_si128(_mm_set1_epi32(static_cast<int>(size_)), sign);
-    const __m128i lanes = _mm_set_epi32(12, 8, 4, 0);
-    u64 at = segment.start + 2;  // two bytes of opcode in front
-    for (; at + 20 <= segment.end; at += 16) {
-      for (unsigned shift = 0; shift < 4; ++shift) {
-        const u64 position = at + shift;
-        const __m128i displacements = _mm_loadu_si128(pointer_to<const __m128i>(position));
-        const __m128i base =
-            _mm_set1_epi32(static_cast<int>(static_cast<u32>(position + 4 - start_)));
-        const __m128i offsets = _mm_add_epi32(_mm_add_epi32(displacements, base), lanes);
-        const __m128i hits = _mm_cmplt_epi32(_mm_xor_si128(offsets, sign), limit);
-        unsigned mask = static_cast<unsigned>(_mm_movemask_ps(_mm_castsi128_ps(hits)));
-        for (; mask != 0; mask &= mask - 1) {
-          consider(position + 4 * static_cast<unsigned>(__builtin_ctz(mask)));
-        }
-      }
-    }
-    for (; at + 4 <= segment.end; ++at) {
-      i32 displacement;
-      std::memcpy(&displacement, pointer_to<const void>(at), sizeof displacement);
-      if (at + 4 + static_cast<u64>(i64{displacement}) - start_ < size_) {
-        consider(at);
-      }
-    }
-  }
-
   // The four bytes at `displacement` could be a branch into the range.
   void consider(u64 displacement) {
     const u8 before = *pointer_to<const u8>(displacement - 1);

@@ -22,6 +22,10 @@
 //   +3  it goes the same way as that, where a branch told it: a sign, NULL, an int that is zero
 //   -6  it goes another way, where the sign is asked for: a count; neither where there are statuses
 //   +2x the points of its course in the caller (course.h)
+//
+// A caller that says nothing, or only lets guess, is stood in for by the function's other callers,
+// where they agree (other_callers.h): by what they ask for, and, where nothing decides a branch
+// here, by the course in one of them.
 #include "lib/recover/choice.h"
 
 #include "lib/recover/caller_use.h"
@@ -59,11 +63,37 @@ CallerUse in_view_of(const CallerUse& use, const OwnExits& own) {
              : use;
 }
 
+// Whether the other callers know better than one that does this. Where it is the function that
+// answers 1 or 0, one that might be a yes is to be a failure for certain.
+bool stand_in(const OtherCallers* others, const CallerUse& use) {
+  if (others == nullptr || !others->decide()) {
+    return false;
+  }
+  switch (use.use) {
+    case Use::unknown:
+    case Use::unused:
+    case Use::returned:
+    case Use::trusted:
+      return true;
+    case Use::zero_is_fine:
+      return use.constant == 0;
+    case Use::truth_value:
+      return others->use.use == Use::zero_is_fine && others->agree > 1 && others->against == 0;
+    default:
+      return false;
+  }
+}
+
 class Choice {
  public:
   Choice(const OwnExits& own, const HealedCall& site, FaultKind kind, const ImageView& image)
       : own_(own), site_(site), image_(image) {
-    const CallerUse asked = in_view_of(use_by_callers(site.return_addresses, image), own);
+    CallerUse asked = in_view_of(use_by_callers(site.return_addresses, image), own);
+    here_ = value_of(asked, kind);
+    others_decide_ = stand_in(site.others, asked);
+    if (others_decide_) {
+      asked = in_view_of(site.others->use, own);
+    }
     asking_ = asked.use;
     use_ = value_of(asked, kind);
     handed_on_ = !site.return_addresses.empty() &&
@@ -73,6 +103,11 @@ class Choice {
   Return run() {
     Return result = {};
     result.in_rax = use_;
+    if (here_.reason == ValueReason::unused) {
+      result.in_rax = here_;
+    } else if (others_decide_) {
+      result.in_rax.reason = ValueReason::other_callers;
+    }
     result.by_outer_callers = handed_on_;
     if (asking_ == Use::truth_value) {
       return result;
@@ -95,7 +130,7 @@ class Choice {
     if (form == Exit::constant) {
       result.in_rax = {best->value, reason_for(*best->exit), error_number_for(*best)};
     } else if (form == Exit::other) {
-      result.is_void = use_.reason == ValueReason::unused;
+      result.is_void = here_.reason == ValueReason::unused;
       result.in_rax.reason = ValueReason::own_error;
     }
     take(*best->exit, result);
@@ -132,8 +167,7 @@ class Choice {
       if (exit.kind != form || !may_be_chosen(exit)) {
         continue;
       }
-      candidates_[count_++] = {&exit, exit.value,
-                               course_of(exit, site_.arguments, site_.return_addresses, image_), 0};
+      candidates_[count_++] = {&exit, exit.value, {}, 0};
       asked_for = asked_for || exit.value == use_.value;
       any_not_negative_ = any_not_negative_ || static_cast<i64>(exit.value) >= 0;
       any_negative_ = any_negative_ || static_cast<i64>(exit.value) < 0;
@@ -153,13 +187,24 @@ class Choice {
     } else if (behind != 1 || (form == Exit::constant && success_->exit->avoids_fault)) {
       success_ = nullptr;
     }
-    if (form == Exit::constant) {
-      const Course course = course_of(use_.value, site_.return_addresses, image_);
-      asked_for_branches_ = course.branches;
-      if (!asked_for) {
-        candidates_[count_++] = {nullptr, use_.value, course, 0};
-      }
+    if (form == Exit::constant && !asked_for) {
+      candidates_[count_++] = {nullptr, use_.value, {}, 0};
     }
+    follow(site_.return_addresses, site_.arguments);
+    if (others_decide_ && !any_decided_) {
+      follow({&site_.others->return_address, 1}, {});
+    }
+  }
+
+  // Sends all candidates through a caller.
+  void follow(std::span<const u64> return_addresses, const FrameArguments& arguments) {
+    for (Candidate& candidate : std::span(candidates_).first(count_)) {
+      candidate.course = candidate.exit == nullptr
+                             ? course_of(candidate.value, return_addresses, image_)
+                             : course_of(*candidate.exit, arguments, return_addresses, image_);
+      any_decided_ = any_decided_ || candidate.course.decided;
+    }
+    asked_for_branches_ = course_of(use_.value, return_addresses, image_).branches;
   }
 
   void rate(Candidate& candidate) const {
@@ -257,12 +302,15 @@ class Choice {
   const OwnExits& own_;
   const HealedCall& site_;
   const ImageView& image_;
-  ReturnValue use_;
-  Use asking_ = Use::unknown;  // what the first caller that does not hand it on does with it
+  ReturnValue here_;            // what the callers of this call ask for
+  bool others_decide_ = false;  // they leave it open, other callers do not
+  ReturnValue use_;             // what is asked for, by whomever
+  Use asking_ = Use::unknown;   // what the first caller that does not hand it on does with it
   bool handed_on_ = false;
   Candidate candidates_[max_exits + 1];
   unsigned count_ = 0;
   const Candidate* success_ = nullptr;  // what the function returns when all goes well
+  bool any_decided_ = false;            // by a candidate, in a caller
   bool any_not_negative_ = false;
   bool any_negative_ = false;
   bool always_ = false;      // it returns nothing else

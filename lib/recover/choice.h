@@ -5,6 +5,7 @@
 #include <span>
 
 #include "lib/recover/course.h"
+#include "lib/recover/other_callers.h"
 #include "lib/recover/return_value.h"
 
 namespace selfheal::recover {
@@ -28,6 +29,7 @@ struct Return {
 struct HealedCall {
   std::span<const u64> return_addresses;
   FrameArguments arguments;
+  const OtherCallers* others = nullptr;  // of the function; null: not known
 };
 
 // Signal-safe; a few hundred instructions decoded at most.

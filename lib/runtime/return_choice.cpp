@@ -28,6 +28,7 @@ constexpr unsigned kept_callers = 6;
 struct Knowledge {
   u64 entry;  // of the function that `own` speaks of
   recover::OwnExits own;
+  recover::OtherCallers others;
   Kept kept[kept_callers];
 };
 
@@ -66,6 +67,7 @@ struct Inference {
   u64 return_address;
   FaultKind kind;
   const recover::OwnExits* own;
+  const recover::OtherCallers* others;
   Return value;
 };
 
@@ -94,7 +96,8 @@ void infer(void* argument) {
   for (unsigned i = 2; i < count; ++i) {
     callers[known++] = frames[i].registers.rip;
   }
-  const recover::HealedCall site{std::span(callers).first(known), frame_arguments(registers)};
+  const recover::HealedCall site{std::span(callers).first(known), frame_arguments(registers),
+                                 inference.others};
   inference.value =
       recover::choose_return(*inference.own, site, inference.kind, recover::live_image());
 }
@@ -144,12 +147,13 @@ void learn_exits(u64 index, const image::Function& function, u64 site) {
   }
   known = {};
   recover::find_own_exits(function, site, recover::live_image(), known.own);
+  known.others = recover::find_other_callers(function, recover::live_image());
   __atomic_store_n(&known.entry, function.start, __ATOMIC_RELEASE);
 }
 
 Return choose_return(const Registers& at_entry, u64 return_address, FaultKind kind,
                      const Region& region) {
-  Inference inference{&at_entry, return_address, kind, nullptr, {}};
+  Inference inference{&at_entry, return_address, kind, nullptr, nullptr, {}};
   Return& value = inference.value;
   value.in_rax.reason = ValueReason::fallback;
   if (region.value_set) {
@@ -160,6 +164,7 @@ Return choose_return(const Registers& at_entry, u64 return_address, FaultKind ki
       value = kept->value;
     } else {
       inference.own = &known.own;
+      inference.others = &known.others;
       if (probes::guarded(&infer, &inference) && !value.by_outer_callers) {
         keep(known, return_address, kind, value);
       }

@@ -11,8 +11,8 @@
 
 namespace selfheal::runtime {
 
-// How the function at `index` ends. `site`: see recover::find_own_exits; 0: not known. Under
-// runtime.changing.
+// How the function at `index` ends, and what its callers ask for. `site`: see
+// recover::find_own_exits; 0: not known. Under runtime.changing.
 void learn_exits(u64 index, const image::Function& function, u64 site);
 
 // `at_entry`: the registers of the call, at the region's first instruction. Reads the callers'

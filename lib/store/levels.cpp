@@ -13,6 +13,7 @@ bool was_a_guess(ValueReason reason) {
   switch (reason) {
     case ValueReason::fallback:
     case ValueReason::caller_tests_int:
+    case ValueReason::other_callers:
       return true;
     default:
       return false;
