@@ -48,6 +48,8 @@ const char* name_of(ValueReason reason) {
       return "its manual page says so";
     case ValueReason::declared:
       return "by its return type";
+    case ValueReason::learned:
+      return "learned from calls that failed";
     case ValueReason::tried:
       return "what seemed best did not stick";
     case ValueReason::library_error:

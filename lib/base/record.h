@@ -111,9 +111,10 @@ enum class ValueReason : u8 {
   tried = 13,             // what seemed best did not stick
   library_error = 14,     // the function itself returns it where a library call of its fails
   other_callers = 15,     // this caller leaves it open; others of the function take it for failure
+  learned = 16,           // it was seen to return it where it refuses, and nowhere else
 };
 
-inline constexpr ValueReason last_value_reason = ValueReason::other_callers;
+inline constexpr ValueReason last_value_reason = ValueReason::learned;
 
 enum class HealOutcome : u8 {
   none = 0,

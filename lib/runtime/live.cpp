@@ -124,11 +124,21 @@ void promote_if_ours() {
   }
 }
 
+// What a process can no longer read, it goes on without the news of.
+void load_functions() {
+  store::Functions newer;
+  if (store::load_functions(runtime.store, newer)) {
+    runtime.store.functions.close();
+    runtime.store.functions = static_cast<store::Functions&&>(newer);
+  }
+}
+
 void load_catalog() {
   store::Catalog newer;
   if (store::load_newer_catalog(runtime.store, newer)) {
     runtime.store.catalog.close();
     runtime.store.catalog = static_cast<store::Catalog&&>(newer);
+    load_functions();
   }
 }
 

@@ -37,6 +37,14 @@ bool asks_about_access(const image::Module& module, const store::CatalogEntry& e
          recover::asks_about_access(recover::live_image(), module, function);
 }
 
+// The user has said what the function fails with (`selfheal learn --set`). What was only learned
+// does not do here: those who were watched may have had an interest in it.
+bool names_error(const image::Module& module, const store::CatalogEntry& entry) {
+  const store::FunctionEntry* const known =
+      runtime.store.functions.find(module.id, entry.entry_offset, 0);
+  return known != nullptr && known->by_user != 0 && known->error_count != 0;
+}
+
 }  // namespace
 
 store::Decision decide_on(const image::Module& module, const store::CatalogEntry& entry) {
@@ -48,6 +56,9 @@ store::Decision decide_on(const image::Module& module, const store::CatalogEntry
   store::decide(store::built_in_rules(), subject, decision);
   if (decision.mode == store::RuleMode::heal && asks_about_access(module, entry)) {
     decision.mode = store::RuleMode::known_value;
+  }
+  if (decision.mode == store::RuleMode::known_value && names_error(module, entry)) {
+    decision.mode = store::RuleMode::heal;
   }
   store::decide(runtime.store.rules.list(), subject, decision);
   if (entry.policy_by_user != 0) {

@@ -187,6 +187,18 @@ void choose_candidate(Region& region, const store::CatalogEntry* entry) {
   }
 }
 
+// What its function is known to return.
+void know_function(const Region& region) {
+  const store::FunctionEntry* const known = runtime.store.functions.find(
+      region.module.id, region.function.entry.offset, region.function.code_hash);
+  recover::KnownFunction function{};
+  if (known != nullptr) {
+    function = {known->declared, known->failure_known != 0, known->error_count != 0, known->failure,
+                known->errors[0].value};
+  }
+  know_return(static_cast<u64>(&region - regions), function);
+}
+
 // What the catalog and the policy say of a region. Calls of it may be under way: each word is right
 // by itself, and a value is there before it is said to be set.
 void settle(Region& region, const store::CatalogEntry* entry, const store::Decision& decision) {
@@ -210,6 +222,7 @@ void settle(Region& region, const store::CatalogEntry* entry, const store::Decis
   region.budget = entry == nullptr ? 0 : entry->instruction_budget;
   region.heals_integrity = entry != nullptr && entry->policy_by_user != 0;
   region.rescue_only = false;
+  know_function(region);
   choose_candidate(region, entry);
 }
 

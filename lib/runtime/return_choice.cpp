@@ -19,6 +19,7 @@ struct Kept {
   enum State : u32 { empty, claimed, ready };
   u32 state;
   FaultKind kind;
+  u32 edition;
   u64 return_address;
   Return value;
 };
@@ -29,6 +30,8 @@ struct Knowledge {
   u64 entry;  // of the function that `own` speaks of
   recover::OwnExits own;
   recover::OtherCallers others;
+  recover::KnownFunction function;
+  u32 edition;  // of `function`: what was inferred with another one is not taken
   Kept kept[kept_callers];
 };
 
@@ -41,7 +44,8 @@ Knowledge& knowledge_of(u64 index) {
 const Kept* find_kept(const Knowledge& known, u64 return_address, FaultKind kind) {
   for (const Kept& kept : known.kept) {
     if (__atomic_load_n(&kept.state, __ATOMIC_ACQUIRE) == Kept::ready &&
-        kept.return_address == return_address && kept.kind == kind) {
+        kept.return_address == return_address && kept.kind == kind &&
+        kept.edition == __atomic_load_n(&known.edition, __ATOMIC_RELAXED)) {
       return &kept;
     }
   }
@@ -54,6 +58,7 @@ void keep(Knowledge& known, u64 return_address, FaultKind kind, const Return& va
     if (__atomic_compare_exchange_n(&kept.state, &expected, Kept::claimed, false, __ATOMIC_ACQ_REL,
                                     __ATOMIC_RELAXED)) {
       kept.kind = kind;
+      kept.edition = __atomic_load_n(&known.edition, __ATOMIC_RELAXED);
       kept.return_address = return_address;
       kept.value = value;
       __atomic_store_n(&kept.state, Kept::ready, __ATOMIC_RELEASE);
@@ -66,8 +71,7 @@ struct Inference {
   const Registers* at_entry;
   u64 return_address;
   FaultKind kind;
-  const recover::OwnExits* own;
-  const recover::OtherCallers* others;
+  const Knowledge* known;
   Return value;
 };
 
@@ -97,9 +101,10 @@ void infer(void* argument) {
     callers[known++] = frames[i].registers.rip;
   }
   const recover::HealedCall site{std::span(callers).first(known), frame_arguments(registers),
-                                 inference.others};
-  inference.value =
-      recover::choose_return(*inference.own, site, inference.kind, recover::live_image());
+                                 &inference.known->others};
+  const recover::OwnExits& own = inference.known->own;
+  inference.value = recover::choose_return(own, site, inference.kind, recover::live_image());
+  recover::sharpen(inference.known->function, own, inference.kind, inference.value);
 }
 
 struct Leaving {
@@ -145,26 +150,42 @@ void learn_exits(u64 index, const image::Function& function, u64 site) {
   if (known.entry == function.start) {
     return;  // its cells may be in use
   }
-  known = {};
+  known = {};  // what is known of the function follows (know_return)
   recover::find_own_exits(function, site, recover::live_image(), known.own);
   known.others = recover::find_other_callers(function, recover::live_image());
   __atomic_store_n(&known.entry, function.start, __ATOMIC_RELEASE);
 }
 
+// Word by word, a flag behind what it speaks of: heals may read them meanwhile.
+void know_return(u64 index, const recover::KnownFunction& function) {
+  Knowledge& known = knowledge_of(index);
+  recover::KnownFunction& mine = known.function;
+  if (mine == function) {
+    return;
+  }
+  __atomic_store_n(&mine.error, function.error, __ATOMIC_RELEASE);
+  __atomic_store_n(&mine.learned, function.learned, __ATOMIC_RELEASE);
+  __atomic_store_n(&mine.failure, function.failure, __ATOMIC_RELEASE);
+  __atomic_store_n(&mine.failure_known, function.failure_known, __ATOMIC_RELEASE);
+  __atomic_store_n(&mine.declared, function.declared, __ATOMIC_RELEASE);
+  __atomic_fetch_add(&known.edition, 1, __ATOMIC_RELEASE);
+}
+
 Return choose_return(const Registers& at_entry, u64 return_address, FaultKind kind,
                      const Region& region) {
-  Inference inference{&at_entry, return_address, kind, nullptr, nullptr, {}};
+  Inference inference{&at_entry, return_address, kind, nullptr, {}};
   Return& value = inference.value;
   value.in_rax.reason = ValueReason::fallback;
   if (region.value_set) {
     value.in_rax = {region.value, ValueReason::policy, 0};
   } else {
     Knowledge& known = knowledge_of(static_cast<u64>(&region - &region_at(0)));
-    if (const Kept* kept = find_kept(known, return_address, kind); kept != nullptr) {
+    if (__atomic_load_n(&known.function.learned, __ATOMIC_ACQUIRE)) {
+      value = recover::learned_return(known.own, known.function.error);
+    } else if (const Kept* kept = find_kept(known, return_address, kind); kept != nullptr) {
       value = kept->value;
     } else {
-      inference.own = &known.own;
-      inference.others = &known.others;
+      inference.known = &known;
       if (probes::guarded(&infer, &inference) && !value.by_outer_callers) {
         keep(known, return_address, kind, value);
       }

@@ -7,6 +7,7 @@
 #include "lib/base/registers.h"
 #include "lib/image/function.h"
 #include "lib/recover/choice.h"
+#include "lib/recover/known_return.h"
 #include "lib/runtime/regions.h"
 
 namespace selfheal::runtime {
@@ -14,6 +15,10 @@ namespace selfheal::runtime {
 // How the function at `index` ends, and what its callers ask for. `site`: see
 // recover::find_own_exits; 0: not known. Under runtime.changing.
 void learn_exits(u64 index, const image::Function& function, u64 site);
+
+// What the store knows of the function at `index`; heals of it may be under way. Under
+// runtime.changing.
+void know_return(u64 index, const recover::KnownFunction& function);
 
 // `at_entry`: the registers of the call, at the region's first instruction. Reads the callers'
 // frames, guarded. Signal-safe.

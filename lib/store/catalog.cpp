@@ -15,16 +15,6 @@ u64 used_bytes(const ModuleId& id) {
   return id.size < sizeof id.bytes ? id.size : sizeof id.bytes;
 }
 
-int order(const ModuleId& a, const ModuleId& b) {
-  if (a.kind != b.kind) {
-    return a.kind < b.kind ? -1 : 1;
-  }
-  if (a.size != b.size) {
-    return a.size < b.size ? -1 : 1;
-  }
-  return memcmp(a.bytes, b.bytes, used_bytes(a));
-}
-
 bool check_header(const CatalogHeader& header, u64 size, const char* name, Error& error) {
   if (header.magic != catalog_magic) {
     error.at(name, 0) << "this is not a selfheal catalog" << remedy;
@@ -64,8 +54,18 @@ bool check_entries(CatalogEntry* entries, u32 count, const char* name, Error& er
 
 }  // namespace
 
+int order_of(const ModuleId& a, const ModuleId& b) {
+  if (a.kind != b.kind) {
+    return a.kind < b.kind ? -1 : 1;
+  }
+  if (a.size != b.size) {
+    return a.size < b.size ? -1 : 1;
+  }
+  return memcmp(a.bytes, b.bytes, used_bytes(a));
+}
+
 bool before(const CatalogEntry& a, const CatalogEntry& b) {
-  if (const int by_module = order(a.module.id, b.module.id); by_module != 0) {
+  if (const int by_module = order_of(a.module.id, b.module.id); by_module != 0) {
     return by_module < 0;
   }
   if (a.entry_offset != b.entry_offset) {
@@ -170,7 +170,7 @@ std::span<const CatalogEntry> Catalog::of_module(const ModuleId& module) const {
     u64 high = all.size();
     while (low < high) {
       const u64 middle = low + (high - low) / 2;
-      if (passed(order(all[middle].module.id, module))) {
+      if (passed(order_of(all[middle].module.id, module))) {
         low = middle + 1;
       } else {
         high = middle;

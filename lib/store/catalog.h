@@ -49,7 +49,8 @@ class Catalog {
   Pages copy_;
 };
 
-// Order and identity of entries.
+// Order and identity of entries. order_of: negative, 0 or positive.
+int order_of(const ModuleId& a, const ModuleId& b);
 bool before(const CatalogEntry& a, const CatalogEntry& b);
 u64 entry_id(const ModuleId& module, u64 entry_offset, u64 code_hash);
 

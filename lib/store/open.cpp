@@ -35,7 +35,7 @@ class Opener {
     }
     // Live before catalog, as the promoter writes them the other way round: a generation that was
     // live and has no catalog file afterwards belonged to one that somebody removed.
-    return open_rules() && open_journal() && open_live() && open_catalog();
+    return open_rules() && open_functions() && open_journal() && open_live() && open_catalog();
   }
 
  private:
@@ -43,6 +43,7 @@ class Opener {
   bool open_journal();
   bool open_catalog();
   bool open_rules();
+  bool open_functions();
   bool open_live();
   template <typename Fill>
   long make_file(const char* final_name, u32 mode, Fill fill);
@@ -259,6 +260,20 @@ bool Opener::open_rules() {
          store_.rules.load(file.get(), path.c_str(), error_);
 }
 
+bool Opener::open_functions() {
+  const FilePath path(store_.path, functions_name);
+  Descriptor file(open_at(directory_.get(), functions_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  if (file.result() == -ENOENT || (file.result() == -EACCES && !store_.owner)) {
+    return true;  // nothing is known, or not to us
+  }
+  if (!file.open()) {
+    return refuse(path.c_str(), reason_of(file.result()), "it cannot be opened");
+  }
+  FileStatus status = {};
+  return trusted(file.get(), path, S_IWGRP | S_IWOTH, status) &&
+         store_.functions.load(file.get(), path.c_str(), error_);
+}
+
 bool Opener::open_live() {
   const FilePath path(store_.path, live_name);
   Descriptor file(open_at(directory_.get(), live_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
@@ -309,6 +324,7 @@ void close_store(Store& store) {
   unmap_memory(store.live, store.live_size);
   store.catalog.close();
   store.rules.close();
+  store.functions.close();
   store = Store();
 }
 
@@ -324,6 +340,23 @@ bool load_newer_catalog(const Store& store, Catalog& out) {
   }
   Error ignored;
   return out.load(store.live, store.live_size, live_name, ignored);
+}
+
+bool load_functions(const Store& store, Functions& out) {
+  Descriptor directory(open_at(AT_FDCWD, store.path, O_RDONLY | O_DIRECTORY));
+  FileStatus status = {};
+  if (!directory.open() || status_of(directory.get(), status) < 0 ||
+      status.device != store.directory_device || status.inode != store.directory_inode) {
+    return false;
+  }
+  Descriptor file(open_at(directory.get(), functions_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  if (file.result() == -ENOENT) {
+    return true;
+  }
+  Error ignored;
+  return file.open() && status_of(file.get(), status) == 0 && S_ISREG(status.mode) &&
+         status.owner == store.directory_owner && (status.mode & (S_IWGRP | S_IWOTH)) == 0 &&
+         out.load(file.get(), functions_name, ignored);
 }
 
 }  // namespace selfheal::store

@@ -18,6 +18,7 @@
 #include "lib/base/types.h"
 #include "lib/store/catalog.h"
 #include "lib/store/error.h"
+#include "lib/store/functions.h"
 #include "lib/store/journal.h"
 #include "lib/store/rules.h"
 
@@ -31,9 +32,10 @@ struct OpenRequest {
 };
 
 struct Store {
-  Journal journal;  // not mapped when there is none (and create was false)
-  Catalog catalog;  // generation 0 and empty when there is none yet
-  Rules rules;      // none when there is no file of them
+  Journal journal;      // not mapped when there is none (and create was false)
+  Catalog catalog;      // generation 0 and empty when there is none yet
+  Rules rules;          // none when there is no file of them
+  Functions functions;  // likewise
   bool owner = false;
   char path[1024] = {};
   u64 directory_device = 0;  // identity of the directory: a path means something else in a chroot
@@ -55,5 +57,10 @@ bool catalog_is_stale(const Store& store);
 // False when there is nothing newer, or it is just being written (try again at the next blocking
 // call). The caller swaps it in, and closes the old one once nobody reads it any more.
 bool load_newer_catalog(const Store& store, Catalog& out);
+
+// Reads the functions' file again, by the store's path: for who may still open files. False, and
+// `out` empty, where the path leads elsewhere by now (chroot) or the file is damaged; an absent
+// file is one that knows nothing.
+bool load_functions(const Store& store, Functions& out);
 
 }  // namespace selfheal::store
