@@ -93,6 +93,19 @@ std::optional<ElfView::Named> ElfView::function_at(u64 address) const {
   return best;
 }
 
+std::optional<u64> ElfView::function_named(std::string_view name) const {
+  std::optional<u64> start;
+  each_symbol([&](const char* found, const void* entry) {
+    const auto& symbol = *static_cast<const Elf64_Sym*>(entry);
+    if (symbol.st_shndx != SHN_UNDEF && ELF64_ST_TYPE(symbol.st_info) == STT_FUNC &&
+        (name == found || name == demangled(found))) {
+      start = symbol.st_value;
+    }
+    return start.has_value();
+  });
+  return start;
+}
+
 bool ElfView::mentions_symbol(std::string_view name) const {
   return each_symbol([&](const char* found, const void*) { return name == found; });
 }

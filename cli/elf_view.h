@@ -31,6 +31,9 @@ class ElfView {
   // The function symbol that holds `address`.
   std::optional<Named> function_at(u64 address) const;
 
+  // Where the function of that name begins, as the linker has it or demangled.
+  std::optional<u64> function_named(std::string_view name) const;
+
   // True when a symbol of this name is defined or asked for.
   bool mentions_symbol(std::string_view name) const;
 

@@ -1,5 +1,6 @@
 #include "cli/format.h"
 
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <ctime>
@@ -20,6 +21,20 @@ std::string utc_time(u64 ns) {
   return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:09}Z", parts.tm_year + 1900,
                      parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
                      ns % 1'000'000'000);
+}
+
+std::optional<i64> number_in(const std::string& text) {
+  const bool negative = text.starts_with('-');
+  std::string_view digits = std::string_view(text).substr(negative ? 1 : 0);
+  const int base = digits.starts_with("0x") ? 16 : 10;
+  digits.remove_prefix(base == 16 ? 2 : 0);
+  u64 value = 0;
+  const auto [end, error] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), value, base);
+  if (error != std::errc{} || end != digits.data() + digits.size()) {
+    return std::nullopt;
+  }
+  return static_cast<i64>(negative ? 0 - value : value);
 }
 
 Json json_time(u64 ns) {

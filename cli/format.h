@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "lib/base/record.h"
@@ -13,6 +14,9 @@ using Json = nlohmann::ordered_json;
 
 // "0x12ab". Addresses and other 64-bit values are text in JSON too: a double cannot hold them.
 std::string hex(u64 value);
+
+// Decimal, negative decimal or 0x-hexadecimal; what does not fit is none.
+std::optional<i64> number_in(const std::string& text);
 
 // "2026-11-22T22:30:50.123456789Z"; JSON null for 0 in `json_time`.
 std::string utc_time(u64 ns);

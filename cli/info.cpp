@@ -1,9 +1,11 @@
 // selfheal info ID: everything recorded of one region.
 #include <fmt/core.h>
 #include <memory>
+#include <optional>
 
 #include "cli/candidates.h"
 #include "cli/evidence.h"
+#include "cli/known_functions.h"
 #include "cli/region_json.h"
 #include "cli/session.h"
 #include "cli/site_code.h"
@@ -35,12 +37,17 @@ struct Dossier {
   RecordModule site_module;
   const ModuleFile* site_file = nullptr;
   std::vector<CodeLine> code;
+  std::optional<store::FunctionEntry> known;  // of the function itself
 };
 
 Dossier dossier_of(const OpenStore& opened, const Region& region, ModuleFinder& modules) {
   Dossier result;
   result.region = region;
   result.evidence = collect_evidence(opened, region.entry);
+  if (const store::FunctionEntry* known = opened.store.functions.find(
+          region.entry.module.id, region.entry.entry_offset, region.entry.code_hash)) {
+    result.known = *known;
+  }
   result.whole = result.evidence.last_fault.has_value();
   result.fault = result.whole ? *result.evidence.last_fault : fault_from(region.entry);
   const CodeRef& site = result.fault.site;
@@ -99,6 +106,16 @@ void print_region(const Session& session, const Dossier& dossier, ModuleFinder& 
   }
   if (entry.error_set != 0) {
     row("errno", fmt::format("{} (set by the user)", entry.error_number));
+  }
+  if (dossier.known) {
+    const std::string declared = declared_text(*dossier.known);
+    const std::string errors = errors_text(*dossier.known);
+    if (!declared.empty()) {
+      row("declared", declared);
+    }
+    if (!errors.empty()) {
+      row("fails with", errors);
+    }
   }
   const u64 now = now_ns();
   row("faults",
@@ -165,6 +182,7 @@ void print_document(const Dossier& dossier, ModuleFinder& modules) {
   Json document = json_region(dossier.region, modules);
   const Evidence& evidence = dossier.evidence;
   document["candidates"] = json_candidates(dossier.region.entry, modules);
+  document["known"] = dossier.known ? json_known(*dossier.known) : Json(nullptr);
   document["outcomes"] = {{"healed", evidence.healed},
                           {"eager", evidence.eager},
                           {"left_to_die", evidence.left_to_die},

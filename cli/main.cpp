@@ -30,7 +30,7 @@ std::vector<std::string> split_program(int argc, char** argv, Session& session) 
   std::vector<std::string> ours;
   const bool takes_program =
       argc > 1 && (std::strcmp(argv[1], "run") == 0 || std::strcmp(argv[1], "verify") == 0 ||
-                   std::strcmp(argv[1], "campaign") == 0);
+                   std::strcmp(argv[1], "learn") == 0 || std::strcmp(argv[1], "campaign") == 0);
   for (int i = 1; i < argc; ++i) {
     if (takes_program && std::strcmp(argv[i], "--") == 0) {
       session.has_separator = true;
@@ -71,6 +71,7 @@ int main_of(int argc, char** argv) {
   add_disable(app, session);
   add_set(app, session);
   add_verify(app, session);
+  add_learn(app, session);
   add_policy(app, session);
   add_config(app, session);
   add_doctor(app, session);

@@ -1,6 +1,5 @@
 // selfheal policy: rules for many functions at once, from TOML files.
 #include <cstring>
-#include <fcntl.h>
 #include <fmt/core.h>
 #include <memory>
 
@@ -9,6 +8,7 @@
 #include "cli/policy_file.h"
 #include "cli/session.h"
 #include "cli/store_access.h"
+#include "cli/store_file.h"
 #include "cli/table.h"
 #include "lib/store/checksum.h"
 #include "lib/store/files.h"
@@ -75,19 +75,11 @@ std::vector<char> file_of(const std::vector<Rule>& rules) {
   return bytes;
 }
 
-// Written anew and renamed: a starting program sees the old rules or the new ones.
 Outcome write_rules(OpenStore& opened, const std::vector<Rule>& rules) {
   const std::vector<char> bytes = file_of(rules);
   long result = 0;
   const auto write = [&](store::CatalogEditor& editor) {
-    constexpr const char* new_name = "policy.new";
-    store::Descriptor file(store::open_at(editor.directory(), new_name,
-                                          O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0640));
-    result =
-        file.open() ? store::write_at(file.get(), bytes.data(), bytes.size(), 0) : file.result();
-    result = result == 0 ? store::sync_file(file.get()) : result;
-    result =
-        result == 0 ? store::rename_in(editor.directory(), new_name, store::rules_name) : result;
+    result = replace_file(editor, store::rules_name, bytes);
   };
   if (Outcome done = change_catalog(opened.store, write); !done) {
     return done;

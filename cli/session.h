@@ -35,6 +35,7 @@ void add_policy(CLI::App& app, Session& session);
 void add_config(CLI::App& app, Session& session);
 void add_doctor(CLI::App& app, Session& session);
 void add_campaign(CLI::App& app, Session& session);
+void add_learn(CLI::App& app, Session& session);
 void add_verify(CLI::App& app, Session& session);
 void add_version(CLI::App& app, Session& session);
 

@@ -1,6 +1,4 @@
 // selfheal set: what is done about a region's faults, in place of what we would do by ourselves.
-#include <cerrno>
-#include <charconv>
 #include <fmt/core.h>
 #include <limits>
 #include <memory>
@@ -35,21 +33,6 @@ struct Request {
   std::string policy, level, value, error_number, remedy, padding, stack_reserve, budget;
 };
 
-// Decimal, negative decimal or 0x-hexadecimal; what does not fit is none.
-std::optional<i64> number_of(const std::string& text) {
-  const bool negative = text.starts_with('-');
-  std::string_view digits = std::string_view(text).substr(negative ? 1 : 0);
-  const int base = digits.starts_with("0x") ? 16 : 10;
-  digits.remove_prefix(base == 16 ? 2 : 0);
-  u64 value = 0;
-  const auto [end, error] =
-      std::from_chars(digits.data(), digits.data() + digits.size(), value, base);
-  if (error != std::errc{} || end != digits.data() + digits.size()) {
-    return std::nullopt;
-  }
-  return static_cast<i64>(negative ? 0 - value : value);
-}
-
 using Change = std::function<void(CatalogEntry&)>;
 
 // Turns one option's text into a change of an entry. An empty text changes nothing.
@@ -60,7 +43,7 @@ class Changes {
     if (text.empty() || failure_) {
       return;
     }
-    const std::optional<i64> value = text == "auto" ? std::nullopt : number_of(text);
+    const std::optional<i64> value = text == "auto" ? std::nullopt : number_in(text);
     if (text != "auto" && (!value || *value < least || *value > most)) {
       failure_ = fmt::format("--{}: '{}' is no number from {} to {}, nor 'auto'", option,
                              printable(text), least, most);

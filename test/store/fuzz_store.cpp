@@ -5,7 +5,7 @@
 //   fuzz_store [SEED [ROUNDS]]                                   ctest's driver: mutates valid
 //   files fuzz_store FILE                                              replays one input
 //
-// Input: one byte that says what it is (journal, catalog, slot or options), then the bytes.
+// Input: one byte that says what it is (journal, catalog, slot, options or functions), then the bytes.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -19,6 +19,7 @@
 #include "lib/options/options.h"
 #include "lib/store/catalog_file.h"
 #include "lib/store/checksum.h"
+#include "lib/store/functions.h"
 #include "lib/store/sanitize.h"
 #include "lib/store/slot.h"
 #include "test/store/support.h"
@@ -28,7 +29,7 @@ using namespace selfheal::store;
 
 namespace {
 
-enum Kind : u8 { journal_input, catalog_input, slot_input, options_input, kind_count };
+enum Kind : u8 { journal_input, catalog_input, slot_input, options_input, functions_input, kind_count };
 
 void expect(bool condition, const char* what) {
   if (!condition) {
@@ -152,6 +153,27 @@ void fuzz_slot(const u8* data, size_t size) {
   use(slot, view);
 }
 
+// The readers of a file want one.
+void fuzz_functions(const u8* data, size_t size) {
+  const store::test::MemoryFile file(data, size);
+  Functions functions;
+  Error error;
+  if (!functions.load(file.descriptor(), "functions", error)) {
+    expect_line(error);
+    expect(functions.entries().empty(), "refused functions are none");
+    return;
+  }
+  for (const FunctionEntry& entry : functions.entries()) {
+    expect_text(entry.module.name, sizeof entry.module.name);
+    expect(entry.error_count <= max_error_values, "the count of values is in range");
+    expect(entry.declared <= last_declared_type, "the type is known");
+    const FunctionEntry* found = functions.find(entry.module.id, entry.entry_offset, 0);
+    const bool has_id = entry.module.id.kind != ModuleIdKind::none;
+    expect(found == (has_id ? &entry : nullptr), "a function is found where it is");
+  }
+  functions.close();
+}
+
 void fuzz_options(const u8* data, size_t size) {
   options::Options read;
   options::apply({reinterpret_cast<const char*>(data), size}, options::Source::environment, read,
@@ -187,6 +209,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       break;
     case slot_input:
       fuzz_slot(data + 1, size - 1);
+      break;
+    case functions_input:
+      fuzz_functions(data + 1, size - 1);
       break;
     default:
       fuzz_options(data + 1, size - 1);
@@ -246,6 +271,24 @@ Bytes valid_catalog() {
   return bytes;
 }
 
+void reseal_functions(Bytes& bytes) {
+  FunctionHeader header;
+  if (bytes.size() < sizeof header) {
+    return;
+  }
+  std::memcpy(&header, bytes.data(), sizeof header);
+  if ((bytes.size() - sizeof header) / sizeof(FunctionEntry) < header.count) {
+    return;
+  }
+  const auto copy = aligned_copy(bytes.data() + sizeof header, bytes.size() - sizeof header);
+  header.checksum = functions_checksum(header, reinterpret_cast<FunctionEntry*>(copy.get()));
+  std::memcpy(bytes.data(), &header, sizeof header);
+}
+
+Bytes valid_functions() {
+  return test::functions_file({test::function_at(0x1000, 7), test::function_at(0x2000, ~u64{0})});
+}
+
 Bytes valid_slot() {
   Slot slot = {};
   slot.kind = RecordKind::fault;
@@ -300,13 +343,17 @@ int drive(u64 seed, u64 rounds) {
               static_cast<unsigned long long>(seed), static_cast<unsigned long long>(rounds));
   std::fflush(stdout);
   Random random(seed);
-  const Bytes valid[kind_count] = {valid_journal(), valid_catalog(), valid_slot(), valid_options()};
+  const Bytes valid[kind_count] = {valid_journal(), valid_catalog(), valid_slot(), valid_options(),
+                                   valid_functions()};
   for (u64 round = 0; round < rounds; ++round) {
     const u8 kind = static_cast<u8>(random() % kind_count);
     Bytes bytes = valid[kind];
     mutate(bytes, random);
     if (kind == catalog_input && random() % 2 == 0) {
       reseal_catalog(bytes);
+    }
+    if (kind == functions_input && random() % 2 == 0) {
+      reseal_functions(bytes);
     }
     bytes.insert(bytes.begin(), kind);
     LLVMFuzzerTestOneInput(bytes.data(), bytes.size());

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <vector>
@@ -118,6 +120,52 @@ inline HealRecord heal_in(u64 entry, u64 time_ns = 2'000'000'000'000) {
   record.return_address = {0x4000, 0, {}};
   return record;
 }
+
+// A function of module 7 that fails with `error`.
+inline FunctionEntry function_at(u64 entry, u64 error) {
+  FunctionEntry function = {};
+  function.module = module_named(7, "libsample.so");
+  function.entry_offset = entry;
+  function.error_count = 1;
+  function.errors[0] = {error, 0, 9};
+  return function;
+}
+
+inline std::vector<u8> functions_file(const std::vector<FunctionEntry>& functions) {
+  FunctionHeader header = {};
+  header.magic = functions_magic;
+  header.version = functions_version;
+  header.entry_size = sizeof(FunctionEntry);
+  header.count = static_cast<u32>(functions.size());
+  header.checksum = functions_checksum(header, functions.data());
+  std::vector<u8> bytes(sizeof header + functions.size() * sizeof(FunctionEntry));
+  std::memcpy(bytes.data(), &header, sizeof header);
+  std::memcpy(bytes.data() + sizeof header, functions.data(),
+              functions.size() * sizeof(FunctionEntry));
+  return bytes;
+}
+
+// Bytes behind a descriptor.
+class MemoryFile {
+ public:
+  MemoryFile(const u8* data, u64 size) : descriptor_(memfd_create("file", MFD_CLOEXEC)) {
+    for (u64 done = 0; done < size;) {
+      const ssize_t wrote = write(descriptor_, data + done, size - done);
+      if (wrote <= 0) {
+        std::abort();
+      }
+      done += static_cast<u64>(wrote);
+    }
+  }
+  MemoryFile(const MemoryFile&) = delete;
+  MemoryFile& operator=(const MemoryFile&) = delete;
+  ~MemoryFile() { close(descriptor_); }
+
+  int descriptor() const { return descriptor_; }
+
+ private:
+  int descriptor_;
+};
 
 inline std::vector<u8> bytes_of(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
