@@ -76,7 +76,9 @@ void return_nothing(const OwnExits& own, Return& value) {
 
 void return_failure(u64 failure, const OwnExits& own, Return& value) {
   const Exit* const exit = exit_with(own, failure);
-  if (exit == nullptr && value.in_rax.reason == ValueReason::own_error) {
+  const ValueReason reason = value.in_rax.reason;
+  if (exit == nullptr &&
+      (reason == ValueReason::own_error || reason == ValueReason::library_error)) {
     return;
   }
   const i32 error_number = exit != nullptr ? exit->error_number : 0;

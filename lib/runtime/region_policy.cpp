@@ -57,10 +57,10 @@ store::Decision decide_on(const image::Module& module, const store::CatalogEntry
   if (decision.mode == store::RuleMode::heal && asks_about_access(module, entry)) {
     decision.mode = store::RuleMode::known_value;
   }
+  store::decide(runtime.store.rules.list(), subject, decision);
   if (decision.mode == store::RuleMode::known_value && names_error(module, entry)) {
     decision.mode = store::RuleMode::heal;
   }
-  store::decide(runtime.store.rules.list(), subject, decision);
   if (entry.policy_by_user != 0) {
     decision.mode =
         entry.policy == store::Policy::heal ? store::RuleMode::heal : store::RuleMode::stop;

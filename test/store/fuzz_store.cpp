@@ -5,7 +5,8 @@
 //   fuzz_store [SEED [ROUNDS]]                                   ctest's driver: mutates valid
 //   files fuzz_store FILE                                              replays one input
 //
-// Input: one byte that says what it is (journal, catalog, slot, options or functions), then the bytes.
+// Input: one byte that says what it is (journal, catalog, slot, options or functions), then the
+// bytes.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -29,7 +30,14 @@ using namespace selfheal::store;
 
 namespace {
 
-enum Kind : u8 { journal_input, catalog_input, slot_input, options_input, functions_input, kind_count };
+enum Kind : u8 {
+  journal_input,
+  catalog_input,
+  slot_input,
+  options_input,
+  functions_input,
+  kind_count
+};
 
 void expect(bool condition, const char* what) {
   if (!condition) {

@@ -1,11 +1,9 @@
 /* server PORT_FILE [WORKERS]: answers one request, a line, a connection. What its functions return
    comes from tables that are filled when it starts, so no code says which value is a failure:
 
-     kind WORD      kind_of() says 0 or 3, and 7 of a word it does not know; its caller refuses 7 only
-     handle WORD    handle_of() says where an object is, or NULL; find() goes through it
-     slow N         sum_of() takes a while
-     crash          kind_of() faults
-     pid            who answers
+     kind WORD      kind_of() says 0 or 3, and 7 of a word it does not know; its caller refuses 7
+   only handle WORD    handle_of() says where an object is, or NULL; find() goes through it slow N
+   sum_of() takes a while crash          kind_of() faults pid            who answers
 
    With WORKERS, so many forked processes answer, and the parent only waits for them. */
 #include <arpa/inet.h>
@@ -98,8 +96,7 @@ static int serve(int listener) {
 
 static int listen_somewhere(const char* port_file) {
   const int listener = socket(AF_INET, SOCK_STREAM, 0);
-  struct sockaddr_in address = {.sin_family = AF_INET,
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   socklen_t size = sizeof address;
   if (bind(listener, (struct sockaddr*)&address, size) != 0 || listen(listener, 64) != 0 ||
       getsockname(listener, (struct sockaddr*)&address, &size) != 0) {

@@ -40,6 +40,12 @@ class Policy(case.Case):
         self.store().cli("set", region["id"], "--value=-1")
         self.assertEqual(self.start("password", 2).stdout, "kept out\n" * 2)
 
+    def test_or_with_what_the_user_says_it_fails_with(self):
+        self.record("password")
+        region, = self.store().regions()
+        self.store().cli("learn", "--set", f"{region['id']}=1")
+        self.assertEqual(self.start("password", 2).stdout, "kept out\n" * 2)
+
     def test_the_same_by_a_rule(self):
         self.record("password")
         self.store().policy('[[rule]]\nfunction = "check_password"\nvalue = 1\n')
