@@ -167,7 +167,7 @@ void know_return(u64 index, const recover::KnownFunction& function) {
   __atomic_store_n(&mine.learned, function.learned, __ATOMIC_RELEASE);
   __atomic_store_n(&mine.failure, function.failure, __ATOMIC_RELEASE);
   __atomic_store_n(&mine.failure_known, function.failure_known, __ATOMIC_RELEASE);
-  __atomic_store_n(&mine.declared, function.declared, __ATOMIC_RELEASE);
+  mine.declared = function.declared;
   __atomic_fetch_add(&known.edition, 1, __ATOMIC_RELEASE);
 }
 
