@@ -224,6 +224,22 @@ bool find_symbol(const Module& module, std::string_view name, Symbol& symbol) {
   return false;
 }
 
+bool find_definition(std::string_view name, Symbol& symbol) {
+  struct Search {
+    std::string_view name;
+    Symbol* symbol;
+    bool found;
+  } search{name, &symbol, false};
+  for_each_module(
+      [](const Module& module, void* context) {
+        Search& s = *static_cast<Search*>(context);
+        s.found = find_symbol(module, s.name, *s.symbol);
+        return !s.found;
+      },
+      &search);
+  return search.found;
+}
+
 const char* soname(const Module& module) {
   Tables tables;
   if (!read_tables(module, tables) || !tables.has_soname) {

@@ -22,6 +22,10 @@ bool symbol_at(const Module& module, u64 address, Symbol& symbol);
 // A defined function or IFUNC resolver by its exact name; false when the module does not export it.
 bool find_symbol(const Module& module, std::string_view name, Symbol& symbol);
 
+// The same in whichever loaded module defines it first, in the order of loading. Takes the dynamic
+// linker's lock: not for signal handlers.
+bool find_definition(std::string_view name, Symbol& symbol);
+
 // The name of the function whose address ld.so puts, or will put at its first call, into the word
 // at `slot` (.got, .got.plt); null when no relocation is for that word. Signal-safe, bounded.
 const char* import_at(const Module& module, u64 slot);

@@ -7,6 +7,9 @@
 //   +5  a call of a library's function leads there and nowhere else when it fails; 3 more where it
 //       is the call that faulted
 //   -6  what is the only other constant (or object) behind the fault: that is success
+//       (not of a count, 0 to n: the longer the path the higher; all of it is an answer)
+//   -3  it is a number above 1 that the caller compares with, and its course looks no more like
+//       failure than that of others
 //   not chosen: the only thing the function returns at all, where that is not negative
 //   -6  0 beside other numbers than 1, where that did not tell what success is, nor does the caller
 //   -4  goes the same way in the caller as that one
@@ -95,6 +98,7 @@ class Choice {
       asked = in_view_of(site.others->use, own);
     }
     asking_ = asked.use;
+    compared_with_ = asked.use == Use::compared ? asked.constant : 0;
     use_ = value_of(asked, kind);
     handed_on_ = !site.return_addresses.empty() &&
                  find_caller_use(site.return_addresses[0], image).use == Use::returned;
@@ -184,7 +188,8 @@ class Choice {
         form == Exit::constant && own_.count == 1 && static_cast<i64>(own_.exits[0].value) >= 0;
     if (always_) {
       success_ = &candidates_[0];
-    } else if (behind != 1 || (form == Exit::constant && success_->exit->avoids_fault)) {
+    } else if (behind != 1 ||
+               (form == Exit::constant && (success_->exit->avoids_fault || own_.is_count()))) {
       success_ = nullptr;
     }
     if (form == Exit::constant && !asked_for) {
@@ -204,7 +209,7 @@ class Choice {
                              : course_of(*candidate.exit, arguments, return_addresses, image_);
       any_decided_ = any_decided_ || candidate.course.decided;
     }
-    asked_for_branches_ = course_of(use_.value, return_addresses, image_).branches;
+    asked_for_ = course_of(use_.value, return_addresses, image_);
   }
 
   void rate(Candidate& candidate) const {
@@ -230,7 +235,14 @@ class Choice {
     const bool refuses = has_statuses() ? is_error_status(candidate.value)
                                         : value < 0 && any_not_negative_ && !special;
     points += refuses ? 6 : exit->error_number != 0 ? 3 : 0;
+    points -= is_what_is_expected(candidate) ? 3 : 0;
     return points + (value == 0 && exit->avoids_fault && knows_one_ && !knows_more_ ? 2 : 0);
+  }
+
+  // if (numbers(text, …) != 2)
+  bool is_what_is_expected(const Candidate& candidate) const {
+    return compared_with_ > 1 && static_cast<i64>(candidate.value) == compared_with_ &&
+           candidate.course.failure <= asked_for_.failure;
   }
 
   // Beside codes of 0 or less.
@@ -270,7 +282,7 @@ class Choice {
     if (!sided || !candidate.course.decided) {
       return exactly;
     }
-    return candidate.course.branches == asked_for_branches_ ? 3 + exactly
+    return candidate.course.branches == asked_for_.branches ? 3 + exactly
            : asking_ == Use::sign                           ? -6
                                                             : 0;
   }
@@ -306,6 +318,7 @@ class Choice {
   bool others_decide_ = false;  // they leave it open, other callers do not
   ReturnValue use_;             // what is asked for, by whomever
   Use asking_ = Use::unknown;   // what the first caller that does not hand it on does with it
+  i64 compared_with_ = 0;       // by the same one; 0: nothing
   bool handed_on_ = false;
   Candidate candidates_[max_exits + 1];
   unsigned count_ = 0;
@@ -316,10 +329,10 @@ class Choice {
   bool always_ = false;      // it returns nothing else
   bool any_behind_ = false;  // an exit lies behind the fault
   bool knows_one_ = false;
-  bool knows_more_ = false;     // than 0 and 1
-  bool knows_status_ = false;   // of HTTP, an error's
-  bool knows_code_ = false;     // 0 or negative
-  u64 asked_for_branches_ = 0;  // the way of the value that the caller's code asks for
+  bool knows_more_ = false;    // than 0 and 1
+  bool knows_status_ = false;  // of HTTP, an error's
+  bool knows_code_ = false;    // 0 or negative
+  Course asked_for_ = {};      // of the value that the caller's code asks for
 };
 
 }  // namespace

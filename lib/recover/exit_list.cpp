@@ -67,6 +67,22 @@ bool OwnExits::is_truth_value() const {
   return one;
 }
 
+bool OwnExits::is_count() const {
+  u64 next = 0;
+  for (unsigned length = 0; next < count;) {
+    const Exit* found = nullptr;
+    for (const Exit& exit : *this) {
+      found = exit.kind == Exit::constant && exit.value == next ? &exit : found;
+    }
+    if (found == nullptr || found->length < length) {
+      return false;
+    }
+    length = found->length;
+    ++next;
+  }
+  return next > 2;
+}
+
 bool OwnExits::speaks_against(i64 value) const {
   bool known = false;
   for (const Exit& exit : *this) {

@@ -200,6 +200,10 @@ void Paper::call() {
   left_ = right_ = {};
 }
 
+void Paper::set_result(u64 value) {
+  registers_[rax] = constant_of(static_cast<i64>(value));
+}
+
 void Paper::call_returned(i64 value, unsigned out_argument) {
   const Known out = out_argument == 0 ? Known{} : registers_[arguments[out_argument - 1]];
   call();

@@ -58,7 +58,10 @@ class Paper {
   void execute(const CodeWalk& walk, const ImageView& image);
   // What the callee leaves (System V ABI, 3.2.1).
   void call();
-  // The same, and it returned `value`, tainted; behind its n-th argument (1 to 6; 0: none) is NULL.
+  // It returned this.
+  void set_result(u64 value);
+  // A call as well, and it returned `value`, tainted; behind its n-th argument (1 to 6; 0: none) is
+  // NULL.
   void call_returned(i64 value, unsigned out_argument);
 
   // The condition of a conditional jump, set or move.
@@ -66,9 +69,9 @@ class Paper {
   // The condition was found to be so: what was compared for equality is equal then.
   void assume(const CodeWalk& walk, bool holds);
   bool flags_are_tainted() const { return left_.tainted || right_.tainted; }
-  // sbb of a register from itself: 0 or -1, by the carry; sar by all bits: by the sign.
+  // sbb of a register from itself: 0 or -1, by the carry; a shift that leaves nothing but the sign.
   bool decidable(const CodeWalk& walk, const ImageView& image) const;
-  // A set or move (or such an sbb or sar) whose condition was not known, decided by the walker.
+  // A set or move (or such an sbb or shift) whose condition was not known, decided by the walker.
   void decide(const CodeWalk& walk, bool holds, const ImageView& image);
 
   // Constants in registers that are not what they were there.
@@ -114,6 +117,7 @@ class Paper {
   void note_table(const ZydisDecodedOperand& from);
   void forget_written(const CodeWalk& walk, const ImageView& image);
   void replace(const Known& from, const Known& to);
+  bool has_known_sign(const Known& value) const;
 
   static constexpr unsigned max_slots = 20;
   static constexpr unsigned max_escaped = 6;
@@ -130,6 +134,8 @@ class Paper {
   Known left_;
   Known right_;
   i64 next_symbol_ = 1;
+  i64 signed_symbol_ = 0;  // the symbol whose sign was decided last; 0: none
+  bool negative_ = false;
 };
 
 }  // namespace selfheal::recover

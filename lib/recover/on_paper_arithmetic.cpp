@@ -89,7 +89,8 @@ void Paper::arithmetic(const CodeWalk& walk, const ImageView& image) {
   const Known b = unary ? constant_of(1) : value_of(o[1], walk, image);
   const auto mnemonic = walk.instruction.mnemonic;
   const bool both = a.is_constant() && b.is_constant();
-  Known out = result_of(walk, a, b);
+  Known out = spreads_sign(walk) && has_known_sign(a) ? spread_sign(walk, negative_)
+                                                      : result_of(walk, a, b);
   out.tainted = a.tainted || (!unary && b.tainted);
   if (mnemonic == ZYDIS_MNEMONIC_NOT) {
     write(o[0], walk, out);

@@ -83,20 +83,34 @@ void Paper::assume(const CodeWalk& walk, bool holds) {
   }
 }
 
+bool Paper::has_known_sign(const Known& value) const {
+  return value.kind == Known::symbol && value.number != 0 && value.number == signed_symbol_;
+}
+
 bool Paper::decidable(const CodeWalk& walk, const ImageView& image) const {
   const auto* const o = walk.operands;
   if (walk.is(ZYDIS_MNEMONIC_SBB)) {
     return same_registers(walk);
   }
-  return walk.is(ZYDIS_MNEMONIC_SAR) && o[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
-         o[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE && o[1].imm.value.u + 1 == o[0].size &&
-         !value_of(o[0], walk, image).is_constant();
+  if (!spreads_sign(walk)) {
+    return false;
+  }
+  const Known value = value_of(o[0], walk, image);
+  return !value.is_constant() && !has_known_sign(value);
 }
 
 void Paper::decide(const CodeWalk& walk, bool holds, const ImageView& image) {
   const auto* const o = walk.operands;
-  if (walk.is(ZYDIS_MNEMONIC_SBB) || walk.is(ZYDIS_MNEMONIC_SAR)) {
+  if (walk.is(ZYDIS_MNEMONIC_SBB)) {
     write(o[0], walk, constant_of(holds ? -1 : 0));
+    flags_ = Flags::none;
+  } else if (spreads_sign(walk)) {
+    const Known value = value_of(o[0], walk, image);
+    if (value.kind == Known::symbol) {
+      signed_symbol_ = value.number;
+      negative_ = holds;
+    }
+    write(o[0], walk, spread_sign(walk, holds));
     flags_ = Flags::none;
   } else if (walk.category() == ZYDIS_CATEGORY_SETCC) {
     write(o[0], walk, constant_of(holds ? 1 : 0));

@@ -50,6 +50,27 @@ inline bool same_registers(const CodeWalk& walk) {
          o[last].reg.value == o[last - 1].reg.value;
 }
 
+// A shift of the sign into all bits (sar), or into the last one or two (shr): the compiler's way to
+// make 0 or something of it without a branch.
+inline bool spreads_sign(const CodeWalk& walk) {
+  const auto* const o = walk.operands;
+  if (o[0].type != ZYDIS_OPERAND_TYPE_REGISTER || o[1].type != ZYDIS_OPERAND_TYPE_IMMEDIATE) {
+    return false;
+  }
+  const u64 left = o[0].size - o[1].imm.value.u;
+  return (walk.is(ZYDIS_MNEMONIC_SAR) && left == 1) ||
+         (walk.is(ZYDIS_MNEMONIC_SHR) && (left == 1 || left == 2));
+}
+
+// Its result; of shr by all but two bits for a number that is not huge: both are the sign.
+inline Known spread_sign(const CodeWalk& walk, bool negative) {
+  const unsigned width = walk.operands[0].size;
+  return constant_of(!negative ? 0
+                     : walk.is(ZYDIS_MNEMONIC_SAR)
+                         ? -1
+                         : static_cast<i64>(masked(-1, width) >> walk.operands[1].imm.value.u));
+}
+
 // Bytes that nobody writes: what is read there now was there before.
 inline bool read_constant(const ImageView& image, u64 address, void* out, u64 size) {
   image::Module module;

@@ -12,6 +12,7 @@
 
 #include <cstring>
 
+#include "lib/recover/constant_callee.h"
 #include "lib/recover/imports.h"
 #include "lib/recover/library_failures.h"
 #include "lib/recover/paths.h"
@@ -35,6 +36,8 @@ struct LibraryCall {
 struct Callee {
   u64 at;
   const LibraryFailure* failure;
+  u64 constant;  // that it returns, if `is_constant`
+  bool is_constant;
 };
 constexpr unsigned max_callees = 128;
 
@@ -96,14 +99,20 @@ class Explorer {
     ++behind.count;
   }
 
-  static bool at_call(void* context, const Path& path, const CodeWalk& walk) {
+  static bool at_call(void* context, Path& path, const CodeWalk& walk) {
     Explorer& self = *static_cast<Explorer*>(context);
-    if (self.behind_ != nullptr) {
-      return path.at != self.behind_->call;
+    if (self.behind_ != nullptr && path.at == self.behind_->call) {
+      return false;
     }
-    const LibraryFailure* failure = self.failure_of_callee(path.at, walk);
-    if (failure != nullptr && failure->meaning == FailureMeaning::failure) {
+    const Callee& callee = self.callee_of(path.at, walk);
+    const LibraryFailure* const failure = callee.failure;
+    if (self.behind_ == nullptr && failure != nullptr &&
+        failure->meaning == FailureMeaning::failure) {
       self.note(path, walk, *failure);
+    }
+    path.paper.call();
+    if (callee.is_constant) {
+      path.paper.set_result(callee.constant);
     }
     return true;
   }
@@ -122,13 +131,19 @@ class Explorer {
     out_.add(exit);
   }
 
-  const LibraryFailure* failure_of_callee(u64 at, const CodeWalk& walk) const {
+  const Callee& callee_of(u64 at, const CodeWalk& walk) const {
     Callee& callee = work_space.callees[at % max_callees];
-    if (callee.at != at) {
-      const char* name = imported_callee(image_, walk, function_.start);
-      callee = {at, name == nullptr ? nullptr : find_library_failure(name)};
+    if (callee.at == at) {
+      return callee;
     }
-    return callee.failure;
+    callee = {at, nullptr, 0, false};
+    if (const char* name = imported_callee(image_, walk, function_.start); name != nullptr) {
+      callee.failure = find_library_failure(name);
+      callee.is_constant = import_returns_constant(image_, name, callee.constant);
+    } else if (walk.target() != 0) {
+      callee.is_constant = returns_constant(image_, walk.target(), callee.constant);
+    }
+    return callee;
   }
 
   // Once for each call, on the first path that comes by.

@@ -72,6 +72,9 @@ struct OwnExits {
 
   // Numbers: 1, and nothing but 1 and 0. 0 is often a variable that was tested, and not to be seen.
   bool is_truth_value() const;
+  // Numbers: 0 to 2 or more and nothing else, the longer the path the higher: a loop that counts,
+  // unrolled.
+  bool is_count() const;
   // Something is known, but `value` is not among it.
   bool speaks_against(i64 value) const;
   // One more; those that return the same are kept as one.

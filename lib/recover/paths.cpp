@@ -77,7 +77,6 @@ void Paths::follow(Path& path) {
         if (!visitor_.at_call(visitor_.context, path, walk_)) {
           return;
         }
-        path.paper.call();
         ++path.calls;
         if (!inside(walk_.next())) {
           return;  // the callee does not return

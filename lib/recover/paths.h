@@ -21,8 +21,9 @@ struct PathVisitor {
   void* context;
   // The path has come to a return, or to a jump to another function (`tail_call`).
   void (*at_exit)(void* context, const Path& path, bool tail_call);
-  // It stands before a call; false: it is not to be followed further.
-  bool (*at_call)(void* context, const Path& path, const CodeWalk& walk);
+  // It stands before a call, whose effect is the visitor's to make; false: it is not to be followed
+  // further.
+  bool (*at_call)(void* context, Path& path, const CodeWalk& walk);
 };
 
 // The work space is large and static: one at a time in the process.

@@ -4,6 +4,7 @@
 #include <initializer_list>
 #include <pthread.h>
 #include <string>
+#include <system_error>
 
 #include "lib/recover/choice.h"
 #include "lib/recover/unwind.h"
@@ -16,6 +17,7 @@ extern "C" {
 long fault(long);
 void refused_it();
 void went_on_with(long);
+long seen_as(long);
 }
 
 namespace {
@@ -65,6 +67,9 @@ bool is_right(const refusal& r) {
     case Refused::second:
       return static_cast<long>(chosen.in_rax.value) == r.value && chosen.has_second &&
              std::strcmp(pointer_to<const char>(chosen.second), "empty") == 0;
+    case Refused::category:
+      return static_cast<long>(chosen.in_rax.value) == r.value && chosen.has_second &&
+             chosen.second == address_of(&std::generic_category());
   }
   return false;
 }
@@ -87,6 +92,10 @@ void refused_it() {
 }
 void went_on_with(long value) {
   seen = value;
+}
+long seen_as(long value) {
+  seen = value;
+  return seen;
 }
 
 // Chooses for the function that called it, as the runtime does for one that faulted at this call.
