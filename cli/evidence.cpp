@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "cli/decision.h"
+
 namespace selfheal::cli {
 namespace {
 
@@ -101,13 +103,17 @@ FaultRecord fault_from(const store::CatalogEntry& entry) {
   return record;
 }
 
-report::Outlook outlook_of(const Region& region, const FaultRecord& record) {
+report::Outlook outlook_of(const Region& region, const FaultRecord& record,
+                           const store::Decision& decision) {
   report::Outlook outlook = report::default_outlook(record);
   if (region.entry.enabled == 0) {
     outlook.next_time = report::NextTime::disabled;
   } else if (region.entry.policy == store::Policy::stop) {
     outlook.next_time = report::NextTime::integrity;
     outlook.reason = "policy stop";
+  } else if (const char* reason = why_not_healed(decision); reason != nullptr) {
+    outlook.next_time = report::NextTime::by_policy;
+    outlook.reason = reason;
   }
   return outlook;
 }

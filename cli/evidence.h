@@ -6,6 +6,7 @@
 #include "cli/module_finder.h"
 #include "cli/regions.h"
 #include "lib/report/report.h"
+#include "lib/store/rules.h"
 
 namespace selfheal::cli {
 
@@ -25,7 +26,8 @@ Evidence collect_evidence(const OpenStore& opened, const store::CatalogEntry& en
 FaultRecord fault_from(const store::CatalogEntry& entry);
 
 // What the store says will happen next time.
-report::Outlook outlook_of(const Region& region, const FaultRecord& record);
+report::Outlook outlook_of(const Region& region, const FaultRecord& record,
+                           const store::Decision& decision);
 
 // lib/report's texts, with names from the modules' files.
 std::string report_text(const FaultRecord& record, const report::Outlook& outlook,

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "cli/candidates.h"
+#include "cli/decision.h"
 #include "cli/evidence.h"
 #include "cli/known_functions.h"
 #include "cli/region_json.h"
@@ -34,6 +35,7 @@ struct Dossier {
   Evidence evidence;
   FaultRecord fault;   // the last one, or what the catalog keeps of it
   bool whole = false;  // it is a whole record, registers included
+  store::Decision decision;
   RecordModule site_module;
   const ModuleFile* site_file = nullptr;
   std::vector<CodeLine> code;
@@ -48,6 +50,7 @@ Dossier dossier_of(const OpenStore& opened, const Region& region, ModuleFinder& 
           region.entry.module.id, region.entry.entry_offset, region.entry.code_hash)) {
     result.known = *known;
   }
+  result.decision = decision_on(opened, region.entry, modules);
   result.whole = result.evidence.last_fault.has_value();
   result.fault = result.whole ? *result.evidence.last_fault : fault_from(region.entry);
   const CodeRef& site = result.fault.site;
@@ -66,6 +69,10 @@ Dossier dossier_of(const OpenStore& opened, const Region& region, ModuleFinder& 
     result.code = code_around(result.site_file->elf, start, site.offset);
   }
   return result;
+}
+
+report::Outlook outlook_of(const Dossier& dossier) {
+  return outlook_of(dossier.region, dossier.fault, dossier.decision);
 }
 
 std::string remedy_text(const store::CatalogEntry& entry) {
@@ -101,6 +108,7 @@ void print_region(const Session& session, const Dossier& dossier, ModuleFinder& 
                            entry.policy_by_user != 0 ? " (set by the user)" : "", entry.level,
                            entry.level_by_user != 0 ? " (set by the user)" : ""));
   row("remedy", remedy_text(entry));
+  row("by rules", action_of(dossier.decision));
   if (entry.value_set != 0) {
     row("value", fmt::format("{} (set by the user)", hex(entry.value)));
   }
@@ -168,8 +176,7 @@ void print_text(const Session& session, const Dossier& dossier, ModuleFinder& mo
   if (!dossier.whole) {
     fmt::print("(its record is gone from the history; this is what the catalog keeps)\n");
   }
-  fmt::print("{}\n",
-             report_text(dossier.fault, outlook_of(dossier.region, dossier.fault), modules));
+  fmt::print("{}\n", report_text(dossier.fault, outlook_of(dossier), modules));
   print_code(session, dossier);
   if (dossier.evidence.last_heal) {
     const HealRecord& heal = *dossier.evidence.last_heal;
@@ -188,9 +195,9 @@ void print_document(const Dossier& dossier, ModuleFinder& modules) {
                           {"left_to_die", evidence.left_to_die},
                           {"unprotected", evidence.unprotected},
                           {"simulated", evidence.simulated}};
-  document["last_fault"] = json_fault(
-      dossier.fault, report_text(dossier.fault, outlook_of(dossier.region, dossier.fault), modules),
-      modules);
+  document["last_fault"] =
+      json_fault(dossier.fault, report_text(dossier.fault, outlook_of(dossier), modules), modules);
+  document["decision"] = name_of(dossier.decision.mode);
   if (!dossier.whole) {
     document["last_fault"]["registers"] = nullptr;
   }

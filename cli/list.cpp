@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <memory>
 
+#include "cli/decision.h"
 #include "cli/region_json.h"
 #include "cli/regions.h"
 #include "cli/session.h"
@@ -45,7 +46,7 @@ Cell state_of(const Region& region, const store::Journal& journal, u64 now) {
   return {"enabled", Colour::green};
 }
 
-void print_table(const Session& session, const Regions& regions, const store::Journal& journal,
+void print_table(const Session& session, const Regions& regions, const OpenStore& opened,
                  ModuleFinder& modules) {
   Table table;
   table.column("ID");
@@ -67,8 +68,8 @@ void print_table(const Session& session, const Regions& regions, const store::Jo
                {age(entry.last_seen_ns, now)},
                {std::to_string(entry.fault_count)},
                {std::to_string(entry.heal_count)},
-               state_of(region, journal, now),
-               {store::name_of(entry.policy)}});
+               state_of(region, opened.store.journal, now),
+               {name_of(decision_on(opened, entry, modules).mode)}});
   }
   fmt::print("{}", table.render(session.terminal));
 }
@@ -166,7 +167,7 @@ Outcome list(const Session& session) {
     fmt::print("No crash is recorded in {}{}.\n", store.place.path,
                store.exists ? "" : " (it does not exist yet)");
   } else {
-    print_table(session, regions, store.store.journal, modules);
+    print_table(session, regions, store, modules);
     print_security(regions);
   }
   print_notes(session, store, regions);

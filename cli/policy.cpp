@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cli/catalog_change.h"
+#include "cli/decision.h"
 #include "cli/format.h"
 #include "cli/policy_file.h"
 #include "cli/session.h"
@@ -91,23 +92,10 @@ Outcome write_rules(OpenStore& opened, const std::vector<Rule>& rules) {
   return 0;
 }
 
-std::string action_of(const store::Decision& decision) {
-  std::string text = name_of(decision.mode);
-  if (decision.percent != 100) {
-    text += fmt::format(", {} % of the faults", decision.percent);
-  }
-  if (decision.value_set) {
-    text += fmt::format(", value {}", static_cast<i64>(decision.value));
-  }
-  if (decision.error_set) {
-    text += fmt::format(", errno {}", decision.error_number);
-  }
-  return text;
-}
-
 store::Decision decision_of(const Rule& rule) {
   return {rule.mode,           rule.percent_set != 0 ? rule.percent : u8{100},
           rule.value_set != 0, rule.error_set != 0,
+          rule.level_set != 0, rule.level,
           rule.error_number,   rule.value};
 }
 
@@ -123,6 +111,7 @@ Json json_of(const Rule& rule, bool built_in) {
                  {"mode", rule.mode == store::RuleMode::unset ? Json() : Json(name_of(rule.mode))}};
   result["value"] = rule.value_set != 0 ? Json(static_cast<i64>(rule.value)) : Json();
   result["errno"] = rule.error_set != 0 ? Json(rule.error_number) : Json();
+  result["level"] = rule.level_set != 0 ? Json(rule.level) : Json();
   result["heal_percent"] = rule.percent_set != 0 ? Json(rule.percent) : Json();
   return result;
 }

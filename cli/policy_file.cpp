@@ -6,6 +6,8 @@
 #include <fmt/core.h>
 #include <toml++/toml.h>
 
+#include "lib/store/format.h"
+
 namespace selfheal::cli {
 namespace {
 
@@ -74,6 +76,9 @@ class RuleReader {
     } else if (key == "errno") {
       rule.error_set = 1;
       rule.error_number = static_cast<i32>(number(key, value, 0, 4095));
+    } else if (key == "level") {
+      rule.level_set = 1;
+      rule.level = static_cast<u8>(number(key, value, 0, store::max_levels - 1));
     } else if (key == "heal-percent") {
       rule.percent_set = 1;
       rule.percent = static_cast<u8>(number(key, value, 0, 100));

@@ -204,6 +204,9 @@ class FaultReport {
       case NextTime::refused:
         line_ << "it is not healed: its function cannot be patched";
         break;
+      case NextTime::by_policy:
+        line_ << "it is not healed";
+        break;
     }
     if (outlook.reason != nullptr) {
       line_ << " (" << outlook.reason << ')';

@@ -59,6 +59,7 @@ enum class NextTime : u8 {
   no_region,  // no function could be blamed
   integrity,  // this kind of fault means broken integrity; the process is stopped on purpose
   refused,    // the region cannot be patched; `reason` says why
+  by_policy,  // a rule or the user says no; `reason` says which way
 };
 
 struct Outlook {

@@ -61,20 +61,7 @@ store::Decision decide_on(const image::Module& module, const store::CatalogEntry
   if (decision.mode == store::RuleMode::known_value && names_error(module, entry)) {
     decision.mode = store::RuleMode::heal;
   }
-  if (entry.policy_by_user != 0) {
-    decision.mode =
-        entry.policy == store::Policy::heal ? store::RuleMode::heal : store::RuleMode::stop;
-  } else if (entry.policy == store::Policy::stop) {
-    decision.mode = store::RuleMode::stop;
-  }
-  if (entry.value_set != 0) {
-    decision.value_set = true;
-    decision.value = entry.value;
-  }
-  if (entry.error_set != 0) {
-    decision.error_set = true;
-    decision.error_number = entry.error_number;
-  }
+  store::decide(entry, decision);
   return decision;
 }
 

@@ -10,6 +10,7 @@
 #include "lib/runtime/engine_start.h"
 #include "lib/runtime/explicit_regions.h"
 #include "lib/runtime/heal_record.h"
+#include "lib/runtime/level_rules.h"
 #include "lib/runtime/named_regions.h"
 #include "lib/runtime/protect.h"
 #include "lib/runtime/region_entry.h"
@@ -178,8 +179,8 @@ u64 site_in(const image::Module& module, const store::CatalogEntry* entry) {
 // While candidate and function do not belong together (join_rescues), faults are rolled back at the
 // region's own entry.
 void choose_candidate(Region& region, const store::CatalogEntry* entry) {
-  const u8 level = entry == nullptr ? 0 : entry->level;
-  const u8 slot = entry == nullptr ? 0 : entry->value_slot;
+  const u8 level = entry == nullptr ? 0 : level_of(*entry);
+  const u8 slot = entry == nullptr || level_rule_of(*entry) != nullptr ? 0 : entry->value_slot;
   if (region.level != level || region.value_slot != slot) {
     __atomic_store_n(&region.rescue_entry, 0, __ATOMIC_SEQ_CST);
     region.level = level;
@@ -199,6 +200,16 @@ void know_function(const Region& region) {
   know_return(static_cast<u64>(&region - regions), function);
 }
 
+// What is set for an outer level is not for this one; but where nothing may be guessed, it is
+// better than a guess.
+bool is_for_outer_level(const store::CatalogEntry* entry, const store::Decision& decision) {
+  if (entry == nullptr || level_of(*entry) == 0 || decision.mode == store::RuleMode::known_value) {
+    return false;
+  }
+  return level_rule_of(*entry) != nullptr ||
+         (entry->level_by_user != 0 && (entry->value_set != 0 || entry->error_set != 0));
+}
+
 // What the catalog and the policy say of a region. Calls of it may be under way: each word is right
 // by itself, and a value is there before it is said to be set.
 void settle(Region& region, const store::CatalogEntry* entry, const store::Decision& decision) {
@@ -206,10 +217,8 @@ void settle(Region& region, const store::CatalogEntry* entry, const store::Decis
   region.remedies = entry == nullptr ? 0 : entry->remedies;
   region.reserve_class = reserve_class_of(entry);
   region.policy = entry == nullptr ? store::Policy::heal : entry->policy;
-  // What the user set for an outer level is not for this one.
-  const bool outer = entry != nullptr && entry->level != 0 && entry->level_by_user != 0;
-  const bool value_set = decision.value_set && !(outer && entry->value_set != 0);
-  const bool error_set = decision.error_set && !(outer && entry->error_set != 0);
+  const bool value_set = decision.value_set && !is_for_outer_level(entry, decision);
+  const bool error_set = decision.error_set && !is_for_outer_level(entry, decision);
   region.value = value_set ? decision.value : region.value;
   region.error_number = error_set ? decision.error_number : region.error_number;
   std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -401,6 +410,7 @@ bool breaker_will_close() {
 bool apply_regions(Threads threads) {
   const unsigned before = transient;
   closing = store::forever;
+  find_level_rules();
   begin_rescues();
   Pass pass{threads, {}};
   image::for_each_module(&visit_module, &pass);

@@ -3,6 +3,7 @@
 #include <iterator>
 
 #include "lib/image/function.h"
+#include "lib/runtime/level_rules.h"
 #include "lib/runtime/region_policy.h"
 #include "lib/runtime/regions.h"
 #include "lib/runtime/runtime.h"
@@ -48,6 +49,17 @@ bool is_stopped(const image::Module& module, u64 offset) {
   return false;
 }
 
+void take_values(const store::Decision& from, store::Decision& to) {
+  if (from.value_set) {
+    to.value_set = true;
+    to.value = from.value;
+  }
+  if (from.error_set) {
+    to.error_set = true;
+    to.error_number = from.error_number;
+  }
+}
+
 // The function that `entry` has chosen for its faults, in this module. It may be a region of its
 // own as well.
 const char* protect_rescue(const image::Module& module, u64 call, const store::CatalogEntry& entry,
@@ -61,7 +73,10 @@ const char* protect_rescue(const image::Module& module, u64 call, const store::C
   outer.entry_offset = module.offset_of(function.start);
   outer.value_set &= entry.level_by_user;
   outer.error_set &= entry.level_by_user;
-  const store::Decision decision = decide_on(module, outer);
+  store::Decision decision = decide_on(module, outer);
+  if (const LevelRule* rule = level_rule_of(entry); rule != nullptr) {
+    take_values(rule->decision, decision);
+  }
   if (const char* no = objection(decision); no != nullptr) {
     return no;
   }
@@ -110,10 +125,11 @@ void begin_rescues() {
 
 void protect_rescues(const image::Module& module, Threads threads, Wanted& wanted) {
   for (const store::CatalogEntry& entry : runtime.store.catalog.entries()) {
-    if (entry.enabled == 0 || entry.level == 0 || !store::needs_engine(entry)) {
+    const u8 level = level_of(entry);
+    if (entry.enabled == 0 || level == 0 || !store::needs_engine(entry)) {
       continue;
     }
-    const CodeRef& frame = entry.frames[store::frame_of_level(entry, entry.level)];
+    const CodeRef& frame = entry.frames[store::frame_of_level(entry, level)];
     if (frame.module == no_module || !(entry.modules[frame.module].id == module.id)) {
       continue;
     }
@@ -122,7 +138,7 @@ void protect_rescues(const image::Module& module, Threads threads, Wanted& wante
     if (problem != nullptr) {
       refuse(entry.id, problem);
       if (transient_refusals() == before) {
-        note_unfit(entry.id, entry.level);
+        note_unfit(entry.id, level);
       }
     }
   }

@@ -81,6 +81,26 @@ void decide(std::span<const Rule> rules, const RuleSubject& subject, Decision& d
       decision.error_set = true;
       decision.error_number = rule.error_number;
     }
+    if (rule.level_set != 0) {
+      decision.level_set = true;
+      decision.level = rule.level;
+    }
+  }
+}
+
+void decide(const CatalogEntry& entry, Decision& decision) {
+  if (entry.policy_by_user != 0) {
+    decision.mode = entry.policy == Policy::heal ? RuleMode::heal : RuleMode::stop;
+  } else if (entry.policy == Policy::stop) {
+    decision.mode = RuleMode::stop;
+  }
+  if (entry.value_set != 0) {
+    decision.value_set = true;
+    decision.value = entry.value;
+  }
+  if (entry.error_set != 0) {
+    decision.error_set = true;
+    decision.error_number = entry.error_number;
   }
 }
 

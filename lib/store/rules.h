@@ -21,6 +21,7 @@
 #include "lib/base/types.h"
 #include "lib/store/error.h"
 #include "lib/store/files.h"
+#include "lib/store/format.h"
 
 namespace selfheal::store {
 
@@ -53,7 +54,8 @@ struct Rule {
   u8 error_set;
   u8 percent_set;
   u8 percent;  // of the faults that are healed; the rest end the process
-  u8 reserved[2];
+  u8 level_set;
+  u8 level;  // which function is rolled back and returns an error: levels.h
   i32 error_number;
   u64 value;
   u8 reserved2[88];
@@ -87,6 +89,8 @@ struct Decision {
   u8 percent = 100;
   bool value_set = false;
   bool error_set = false;
+  bool level_set = false;
+  u8 level = 0;
   i32 error_number = 0;
   u64 value = 0;
 };
@@ -95,6 +99,9 @@ bool fits(const Rule& rule, const RuleSubject& subject);
 
 // The last rule that fits and speaks of a setting decides it.
 void decide(std::span<const Rule> rules, const RuleSubject& subject, Decision& decision);
+
+// What the user has said of this one region (`selfheal set`) is the last word.
+void decide(const CatalogEntry& entry, Decision& decision);
 
 // Access decisions: see builtin_rules.cpp.
 std::span<const Rule> built_in_rules();

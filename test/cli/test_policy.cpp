@@ -31,7 +31,8 @@ TEST_CASE("policy apply puts rules in force, and show shows them after the built
       "[[rule]]\n"
       "module = 'ngx_*.so'\nfunction = 'parse*'\nmode = 'observe'\n"
       "[[rule]]\n"
-      "program = 'httpd'\nvalue = -1\nerrno = 5\nheal-percent = 10\nbuild-id = '4f2A'\n");
+      "program = 'httpd'\nvalue = -1\nerrno = 5\nheal-percent = 10\nlevel = 2\nbuild-id = "
+      "'4f2A'\n");
   CHECK(store.selfheal({"policy", "apply", file}).out ==
         "2 rules are in force for programs started from now on\n");
   const Json rules = store.json({"policy", "show"})["rules"];
@@ -42,6 +43,7 @@ TEST_CASE("policy apply puts rules in force, and show shows them after the built
   CHECK(last["value"] == -1);
   CHECK(last["errno"] == 5);
   CHECK(last["heal_percent"] == 10);
+  CHECK(last["level"] == 2);
   CHECK(last["mode"].is_null());
   const Json first = rules[rules.size() - 2];
   CHECK(first["program"] == "nginx");
@@ -57,6 +59,24 @@ TEST_CASE("policy apply puts rules in force, and show shows them after the built
             .out.find("no rule fits; together: heal\n") != std::string::npos);
 }
 
+TEST_CASE("list and info say what the rules make of a region") {
+  PolicyFixture store;
+  store.add(crash());
+  const std::string id = store.only_id();
+  CHECK(store.json({"info", id})["decision"] == "heal");
+  store.selfheal({"policy", "apply",
+                  store.write("[[rule]]\nmodule = 'cli_crashing_module.so'\n"
+                              "mode = 'known-value'\nlevel = 1\n")});
+  CHECK(store.selfheal({"list"}).out.find("enabled  known-value\n") != std::string::npos);
+  CHECK(store.json({"info", id})["decision"] == "known-value");
+  const std::string text = store.selfheal({"info", id}).out;
+  INFO(text);
+  CHECK(text.find("by rules    known-value, level 1\n") != std::string::npos);
+  CHECK(text.find("it is not healed (it may decide about access") != std::string::npos);
+  store.selfheal({"set", id, "--value=-1"});
+  CHECK(store.selfheal({"info", id}).out.find("it is not healed") == std::string::npos);
+}
+
 TEST_CASE("what is wrong in a policy file is said with its line, and the old rules stay") {
   PolicyFixture store;
   store.selfheal({"policy", "apply", store.write("[[rule]]\nmode = 'stop'\n")});
@@ -67,6 +87,7 @@ TEST_CASE("what is wrong in a policy file is said with its line, and the old rul
   CHECK(store.refusal("[[rule]]\nfunction = 7\n") == "2: 'function' has to be a text in quotes\n");
   CHECK(store.refusal("[[rule]]\nheal-percent = 101\n") ==
         "2: 'heal-percent' has to be a number from 0 to 100\n");
+  CHECK(store.refusal("[[rule]]\nlevel = 8\n") == "2: 'level' has to be a number from 0 to 7\n");
   CHECK(store.refusal("[[rule]]\nvalue = 1.5\n").find("2: 'value' has to be a number") == 0);
   CHECK(store.refusal("[[rule]]\nbuild-id = 'xyz'\n").find("2: 'build-id' has to be") == 0);
   CHECK(store.refusal("[[rule]]\nprogram = '" + std::string(64, 'p') + "'\n") ==

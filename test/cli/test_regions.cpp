@@ -133,8 +133,8 @@ TEST_CASE("info --json has everything the text has") {
   store.add(heal_of(crash(4)));
   const Json info = store.json({"info", store.only_id(), "--binary", CRASHING_MODULE});
   std::set<std::string> expected = region_keys;
-  expected.insert(
-      {"candidates", "known", "outcomes", "last_fault", "last_heal", "module_file", "code"});
+  expected.insert({"candidates", "decision", "known", "outcomes", "last_fault", "last_heal",
+                   "module_file", "code"});
   CHECK(keys(info) == expected);
   CHECK(info["function"] == "handle_request");
   CHECK(info["module_file"] == CRASHING_MODULE);

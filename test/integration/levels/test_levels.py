@@ -124,6 +124,16 @@ class Levels(case.Case):
         with self.assertRaisesRegex(AssertionError, "has the levels 0 to"):
             self.store().cli("set", region, "--level", "7")
 
+    def test_a_rule_names_the_level(self):
+        self.session("describe ghost")
+        self.store().policy('[[rule]]\nmodule = "levels_server"\nlevel = 2\nvalue = -6\n')
+        self.assertEqual(self.session("describe ghost", "stock"), (["refused", "stock 400700"], 0))
+        heal = self.info("find")["last_heal"]
+        self.assertEqual((heal["level"], heal["value"]), (2, "0xfffffffffffffffa"))
+        self.store().cli("set", self.info("find")["id"], "--level", "1")
+        self.assertEqual(self.session("describe ghost")[0], ["refused"])
+        self.assertEqual(self.info("find")["last_heal"]["level"], 1, "the user's word on one region is the last")
+
     def test_the_end_of_the_process_soon_after_is_counted(self):
         self.session("poison")
         self.assertEqual(self.session("poison"), ([None], -signal.SIGABRT))
