@@ -11,7 +11,9 @@
 #include <sys/mman.h>
 #include <system_error>
 
+#include "lib/image/cfi.h"
 #include "lib/image/elf_file.h"
+#include "lib/recover/cfi_row.h"
 
 namespace selfheal::cli::campaign {
 namespace {
@@ -121,6 +123,17 @@ void Binary::find_parts() {
     }
     parts_.push_back(part);
   }
+}
+
+bool Binary::same_frame(u64 a, u64 b) const {
+  image::FrameEntry entry;
+  recover::Row row_a;
+  recover::Row row_b;
+  const u64 bias = module_.bias;
+  return image::frame_entry_of(module_, bias + a, entry) &&
+         recover::find_row(module_, entry, bias + a, row_a) &&
+         b + bias - entry.start < entry.size &&
+         recover::find_row(module_, entry, bias + b, row_b) && row_a == row_b;
 }
 
 std::string Binary::name() const {

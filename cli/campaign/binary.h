@@ -42,6 +42,10 @@ class Binary {
   // The original bytes from `address` on; empty outside of the file's segments.
   std::span<const u8> bytes(u64 address, u64 size) const { return view_.at(address, size); }
 
+  // Do the frame tables say the same of both instructions: where the caller's frame is, and where
+  // its registers are?
+  bool same_frame(u64 a, u64 b) const;
+
   // Virtual address - offset in the file, of the code.
   u64 code_bias() const;
 

@@ -34,11 +34,28 @@ std::vector<u8> code_of(Kind kind) {
   return {};
 }
 
+// Of the instruction that faults, or behind which the signal finds the thread.
+u64 fault_offset(Kind kind) {
+  switch (kind) {
+    case Kind::null:
+    case Kind::div:
+      return 2;
+    case Kind::abort:
+      return 16;
+    case Kind::ud2:
+    case Kind::loop:
+    case Kind::invert:
+      break;
+  }
+  return 0;
+}
+
 struct Instruction {
   u64 address;
   u8 length;
   bool stores;  // to memory that is not addressed by rsp
   bool jcc;
+  bool goes_on;  // to the next one, and nowhere else
 };
 
 // Linear from the part's start; ends early at bytes that are no code.
@@ -67,7 +84,10 @@ class Sweep {
  private:
   void note(u64 address, const ZydisDecodedInstruction& decoded,
             const ZydisDecodedOperand* operands) {
-    Instruction result{address, decoded.length, false, false};
+    Instruction result{address, decoded.length, false, false, true};
+    const ZydisInstructionCategory category = decoded.meta.category;
+    result.goes_on = category != ZYDIS_CATEGORY_COND_BR && category != ZYDIS_CATEGORY_UNCOND_BR &&
+                     category != ZYDIS_CATEGORY_CALL && category != ZYDIS_CATEGORY_RET;
     result.jcc = decoded.meta.category == ZYDIS_CATEGORY_COND_BR &&
                  (decoded.opcode_map == ZYDIS_OPCODE_MAP_0F ? (decoded.opcode & 0xf0) == 0x80
                                                             : (decoded.opcode & 0xf0) == 0x70);
@@ -94,10 +114,71 @@ bool prefixed(const Binary& binary, u64 address) {
   return std::equal(code.begin(), code.end(), endbr64.begin(), endbr64.end());
 }
 
-// From `address` to the next byte that something jumps to, or the end.
-u64 room_at(u64 address, u64 end, const std::set<u64>& targets) {
-  const auto next = targets.upper_bound(address);
-  return (next == targets.end() ? end : std::min(end, *next)) - address;
+// From `address` to the next of these, or the end.
+u64 distance(u64 address, u64 end, const std::set<u64>& to) {
+  const auto next = to.upper_bound(address);
+  return (next == to.end() ? end : std::min(end, *next)) - address;
+}
+
+// Where something is pushed or popped, or the frame is changed in another way.
+std::set<u64> frame_changes(const Binary& binary, const std::vector<Instruction>& instructions) {
+  std::set<u64> changes;
+  for (size_t i = 1; i < instructions.size(); ++i) {
+    if (!binary.same_frame(instructions[i - 1].address, instructions[i].address)) {
+      changes.insert(instructions[i].address);
+    }
+  }
+  return changes;
+}
+
+// The last change of the frame that every call goes by; 0: the frame is not changed there.
+u64 end_of_prologue(const std::vector<Instruction>& instructions, const std::set<u64>& changes,
+                    const std::set<u64>& targets) {
+  u64 end = 0;
+  for (const Instruction& instruction : instructions) {
+    if (targets.count(instruction.address) != 0) {
+      break;
+    }
+    end = changes.count(instruction.address) != 0 ? instruction.address : end;
+    if (!instruction.goes_on) {
+      break;
+    }
+  }
+  return end;
+}
+
+void add_places(const Binary& binary, const Binary::Part& part, const Sweep& sweep,
+                const std::set<u64>& targets, std::vector<Place>& places) {
+  const u64 end = part.start + part.size;
+  const std::set<u64> changes = frame_changes(binary, sweep.instructions());
+  const auto add = [&](u64 address, Position position) {
+    places.push_back({address, part.function, position, distance(address, end, targets),
+                      distance(address, end, changes)});
+  };
+  const u64 entry = part.start + (prefixed(binary, part.start) ? endbr64.size() : 0);
+  const u64 behind_prologue =
+      part.cold ? 0 : end_of_prologue(sweep.instructions(), changes, targets);
+  if (!part.cold && entry < end) {
+    add(entry, Position::entry);
+  }
+  if (behind_prologue > entry) {
+    add(behind_prologue, Position::entry);
+  }
+  // Where the sweep met bytes that are no code, what it decoded before may be data, too.
+  if (!sweep.whole()) {
+    return;
+  }
+  bool behind_store = false;
+  for (const Instruction& instruction : sweep.instructions()) {
+    if (instruction.jcc) {
+      places.push_back({instruction.address, part.function, Position::jump, instruction.length,
+                        instruction.length});
+    } else if (behind_store && instruction.address != part.start &&
+               instruction.address != behind_prologue) {
+      add(instruction.address, Position::middle);
+    }
+    behind_store = instruction.stores;
+  }
 }
 
 // How many bytes to `size` or to the end of the instruction it ends in: what is behind the fault is
@@ -185,35 +266,14 @@ std::vector<Place> find_places(const Binary& binary) {
   }
   std::vector<Place> places;
   for (size_t i = 0; i < sweeps.size(); ++i) {
-    const Binary::Part& part = binary.parts()[i];
-    const u64 end = part.start + part.size;
-    if (!part.cold) {
-      const u64 entry = part.start + (prefixed(binary, part.start) ? endbr64.size() : 0);
-      if (entry < end) {
-        places.push_back({entry, part.function, Position::entry, room_at(entry, end, targets)});
-      }
-    }
-    // Where the sweep met bytes that are no code, what it decoded before may be data, too.
-    if (!sweeps[i].whole()) {
-      continue;
-    }
-    bool behind_store = false;
-    for (const Instruction& instruction : sweeps[i].instructions()) {
-      if (instruction.jcc) {
-        places.push_back({instruction.address, part.function, Position::jump, instruction.length});
-      } else if (behind_store && instruction.address != part.start) {
-        places.push_back({instruction.address, part.function, Position::middle,
-                          room_at(instruction.address, end, targets)});
-      }
-      behind_store = instruction.stores;
-    }
+    add_places(binary, binary.parts()[i], sweeps[i], targets, places);
   }
   return places;
 }
 
 bool fits(Kind kind, const Place& place) {
   return (kind == Kind::invert) == (place.position == Position::jump) &&
-         code_of(kind).size() <= place.room;
+         code_of(kind).size() <= place.room && fault_offset(kind) < place.steady;
 }
 
 Binary::Patch patch_for(Kind kind, const Place& place, const Binary& binary) {

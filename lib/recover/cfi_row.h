@@ -25,6 +25,7 @@ struct Rule {
   };
   Kind kind;
   u64 value;  // signed offsets in two's complement
+  bool operator==(const Rule&) const = default;
 };
 
 struct Row {
@@ -34,6 +35,7 @@ struct Row {
   u64 cfa_expression;  // address of the length-prefixed expression
   u64 arguments_size;  // bytes of arguments pushed for the next call, which a landing pad expects
   Rule rules[dwarf_register_count];
+  bool operator==(const Row&) const = default;
 };
 
 // Runs the CIE's and FDE's instructions up to `address`. False on anything malformed.
