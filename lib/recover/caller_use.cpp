@@ -51,7 +51,8 @@ class Follower {
   // Ends the walk. What an earlier comparison said stays.
   bool finish(Use use) {
     if (!candidate_) {
-      result_ = {use, 0};
+      result_ = {use == Use::unused && stored_ ? Use::trusted : use,
+                 use == Use::returned && stored_ ? 1 : 0};
     }
     return false;
   }
@@ -222,6 +223,8 @@ class Follower {
     }
     forget_bias(to);
     holders_.add(to);
+    // Outside of the frame, where somebody else will look at it.
+    stored_ = stored_ || (to.type == ZYDIS_OPERAND_TYPE_MEMORY && !Holders::may_hold(to));
     return true;
   }
 
@@ -313,6 +316,7 @@ class Follower {
   Comparison comparison_;
   Gpr biased_ = rax;  // holds the value + bias_, where bias_ is not 0
   i64 bias_ = 0;
+  bool stored_ = false;     // outside of the frame
   unsigned narrowed_ = 0;   // bits kept by a movzx or movsx; 0: all
   bool candidate_ = false;  // result_ is set; a comparison with -1 would still replace it
   u64 zero_side_ = 0;       // where an earlier branch goes when the value is 0

@@ -6,11 +6,11 @@
 namespace selfheal::recover {
 
 enum class Use : u8 {
-  unknown,        // the walk ended in code it does not understand
-  unused,         // overwritten, or the function ends, before anybody looks
-  returned,       // handed on unchanged to the caller's own caller
-  compared,       // with `constant`, for equality
-  not_in_range,   // 0 and -1 are both accepted; anything else is not
+  unknown,       // the walk ended in code it does not understand
+  unused,        // overwritten, or the function ends, before anybody looks
+  returned,      // handed on unchanged to the caller's own caller; with `constant` 1 stored as well
+  compared,      // with `constant`, for equality
+  not_in_range,  // 0 and -1 are both accepted; anything else is not
   syscall_error,  // with -4095 and above, unsigned: the kernel's way to return an errno
   sign,           // for being negative (or not positive), or for exceeding a count
   null,           // a full register for being zero
@@ -19,12 +19,13 @@ enum class Use : u8 {
                  // `constant` 1 it certainly does (it is cold code, or returns a negative constant)
   boolean,      // one byte, or some bits
   truth_value,  // left open by the caller: the function answers 1 or 0 (choice.cpp)
-  trusted,      // used unchecked: as a pointer, as a number, as an argument of another call
+  trusted,      // used unchecked: as a pointer, as a number, as an argument of another call, or
+                // stored for somebody else
 };
 
 struct CallerUse {
   Use use;
-  i64 constant;  // for `compared` and `zero_is_fine`
+  i64 constant;  // for `returned`, `compared` and `zero_is_fine`
 };
 
 CallerUse find_caller_use(u64 return_address, const ImageView& image);

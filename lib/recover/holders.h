@@ -30,6 +30,12 @@ class Holders {
   bool empty() const { return registers_ == 0 && slot_count_ == 0; }
   bool has(Gpr gpr) const { return (registers_ >> gpr & 1) != 0; }
 
+  // A slot of the frame, as far as it can be told.
+  static bool may_hold(const ZydisDecodedOperand& operand) {
+    Slot slot;
+    return slot_of(operand, slot);
+  }
+
   // A register or a slot that holds the value.
   bool holds(const ZydisDecodedOperand& operand) const {
     Gpr gpr;

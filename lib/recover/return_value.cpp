@@ -94,13 +94,16 @@ ReturnValue value_of(const CallerUse& use, FaultKind kind) {
 
 CallerUse use_by_callers(std::span<const u64> return_addresses, const ImageView& image) {
   CallerUse use{Use::unknown, 0};
+  bool stored = false;
   for (const u64 address : return_addresses) {
     use = find_caller_use(address, image);
     if (use.use != Use::returned) {
       break;
     }
+    stored = stored || use.constant == 1;
   }
-  return use;
+  // What a void function happens to leave in rax is no result of its own.
+  return stored && use.use == Use::unused ? CallerUse{Use::trusted, 0} : use;
 }
 
 ReturnValue infer_return_value(std::span<const u64> return_addresses, FaultKind kind,

@@ -45,6 +45,9 @@ extern const char snippet_38[];
 extern const char snippet_39[];
 extern const char snippet_40[];
 extern const char snippet_41[];
+extern const char snippet_42[];
+extern const char snippet_43[];
+extern const char snippet_44[];
 extern const char snippet_cold[];
 extern const char snippet_cold_zero[];
 }
@@ -98,6 +101,9 @@ SNIPPET(38, "cmp eax, ebx; jl 1f; ret; 1: ret");
 SNIPPET(39, "cmp rax, rbx; je 1f; ret; 1: ret");
 SNIPPET(40, ".byte 0x06; ret");
 SNIPPET(41, "1: jmp 1b");
+SNIPPET(42, "mov [rsi], eax; xor eax, eax; ret");
+SNIPPET(43, "mov [rsi], eax; ret");
+SNIPPET(44, "mov [rip + 0], eax; test eax, eax; js 1f; ret; 1: ret");
 
 // Failure handling that the compiler moved away decides which side of an int test is the failure.
 asm(R"(
@@ -176,6 +182,9 @@ const Snippet snippets[] = {
     {"pointers compared", snippet_39, 0, ValueReason::fallback},
     {"no instruction", snippet_40, 0, ValueReason::fallback},
     {"never ends", snippet_41, 0, ValueReason::fallback},
+    {"stored for somebody else", snippet_42, 0, ValueReason::fallback},
+    {"stored, and left in rax", snippet_43, -1, ValueReason::fallback},
+    {"stored, and tested", snippet_44, -1, ValueReason::caller_tests_sign},
     {"other side is cold", snippet_cold, -1, ValueReason::caller_tests_int},
     {"zero side is cold", snippet_cold_zero, 0, ValueReason::caller_tests_int},
     {nullptr, nullptr, 0, ValueReason::none},

@@ -82,6 +82,26 @@ TEST_CASE("callers compiled at every level get the value that they take for fail
   }
 }
 
+static u64 snippet(const char* name) {
+  const test::Snippet* s = test::snippets;
+  while (std::string(s->name) != name) {
+    ++s;
+  }
+  return address_of(s->code);
+}
+
+TEST_CASE("what is stored and then left in rax is not unused, if the next caller does not look",
+          "[return_value]") {
+  const auto reason = [](const char* first, const char* second) {
+    const u64 addresses[] = {snippet(first), snippet(second)};
+    return recover::infer_return_value(addresses, FaultKind::null_access, recover::live_image())
+        .reason;
+  };
+  CHECK(reason("stored, and left in rax", "unused") == ValueReason::fallback);
+  CHECK(reason("handed on to nobody", "unused") == ValueReason::unused);
+  CHECK(reason("stored, and left in rax", "sign") == ValueReason::caller_tests_sign);
+}
+
 TEST_CASE("snippets of assembler: value and reason", "[return_value]") {
   for (const test::Snippet* s = test::snippets; s->name != nullptr; ++s) {
     INFO(s->name);
@@ -96,11 +116,7 @@ TEST_CASE("snippets of assembler: value and reason", "[return_value]") {
 TEST_CASE("errno goes with -1 and NULL, by the kind of fault, and with nothing else",
           "[return_value]") {
   const auto infer = [](const char* name, FaultKind kind) {
-    const test::Snippet* s = test::snippets;
-    while (std::string(s->name) != name) {
-      ++s;
-    }
-    const u64 addresses[] = {address_of(s->code)};
+    const u64 addresses[] = {snippet(name)};
     return recover::infer_return_value(addresses, kind, recover::live_image()).error_number;
   };
   CHECK(infer("sign", FaultKind::null_access) == EFAULT);
