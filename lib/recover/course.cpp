@@ -1,6 +1,8 @@
 // Points, once a branch was decided by the value:
 //
 //   +4  the way leads into the cold part
+//   +3  a text with a word for failure is handed to a function, for the log or for the client
+//   +3  errno is set
 //   and, when it ends within 24 instructions without another decision that depends on other things:
 //   +4  it returns a negative constant
 //   +3  it returns another constant but 0 and 1
@@ -12,7 +14,10 @@
 // for, and answers; one point remains for having been returned at once.
 #include "lib/recover/course.h"
 
+#include <initializer_list>
+
 #include "lib/recover/code_walk.h"
+#include "lib/recover/failure_words.h"
 #include "lib/recover/on_paper.h"
 #include "lib/recover/side.h"
 
@@ -50,6 +55,7 @@ class Follower {
           }
           continue;
         case ZYDIS_CATEGORY_CALL:
+          listen();
           paper_.call();
           called_ = true;
           break;
@@ -63,6 +69,7 @@ class Follower {
           break;
       }
       course.kept = course.kept || paper_.gives_away;
+      course.sets_errno = course.sets_errno || (course.decided && paper_.error_number != 0);
       at = walk_.next();
     }
   }
@@ -85,11 +92,22 @@ class Follower {
   Known result;
 
  private:
+  // What it says in the call that it stands before.
+  void listen() {
+    for (const Gpr gpr : {rdi, rsi, rdx, rcx}) {
+      const Known& argument = paper_.reg(gpr);
+      course.says_so =
+          course.says_so || (course.decided && argument.is_constant() &&
+                             speaks_of_failure(image_, static_cast<u64>(argument.number)));
+    }
+  }
+
   void note(u64 place, bool taken) {
     course.branches = (course.branches ^ (place * 2 + (taken ? 1 : 0))) * 1099511628211U + 1;
     course.decided = true;
     since_ = 0;
     called_ = false;
+    paper_.error_number = 0;
   }
 
   void decide_move() {
@@ -189,7 +207,8 @@ Course course_of(const Exit& exit, const FrameArguments& arguments,
     const Course here = follower.course;
     const u64 branches = course.branches * 31 + here.branches;
     const bool decided = course.decided || here.decided;
-    const int points = here.failure + (here.cold ? 4 : 0) + (here.aborts ? 3 : 0);
+    const int points = here.failure + (here.cold ? 4 : 0) + (here.aborts ? 3 : 0) +
+                       (here.says_so ? 3 : 0) + (here.sets_errno ? 3 : 0);
     if (level == 0 || here.decided) {
       const int before = course.decided ? 1 : 0;
       course = here;

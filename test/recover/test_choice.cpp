@@ -18,6 +18,7 @@ long fault(long);
 void refused_it();
 void went_on_with(long);
 long seen_as(long);
+void say(const char*);
 }
 
 namespace {
@@ -92,6 +93,9 @@ void refused_it() {
 }
 void went_on_with(long value) {
   seen = value;
+}
+void say(const char*) {
+  seen = seen - 2;
 }
 long seen_as(long value) {
   seen = value;
