@@ -10,8 +10,7 @@
 // four bytes are taken for a displacement and tested for landing in the part. What looks like a
 // branch may be the middle of another instruction, so a find counts only when decoding the function
 // it lies in, from its start, arrives there.
-#include <Zydis/Zydis.h>
-
+#include "lib/image/decoder.h"
 #include "lib/image/displacements.h"
 #include "lib/image/function.h"
 #include "lib/image/reader.h"
@@ -21,41 +20,6 @@ namespace selfheal::image {
 namespace {
 
 constexpr unsigned max_confirmations = 256;
-
-struct Decoder {
-  Decoder() { ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64); }
-
-  // False on bytes that are no instruction or lie outside the module's text.
-  bool decode(const Module& module, u64 address, u64 end) {
-    u8 bytes[ZYDIS_MAX_INSTRUCTION_LENGTH];
-    const u64 left = end - address;
-    const u64 size = left < sizeof bytes ? left : sizeof bytes;
-    return read_original(module, address, bytes, size) &&
-           ZYAN_SUCCESS(
-               ZydisDecoderDecodeInstruction(&decoder, nullptr, bytes, size, &instruction));
-  }
-
-  // Target of the direct branch just decoded at `address`; 0 for everything else.
-  u64 target(u64 address) const {
-    const auto category = instruction.meta.category;
-    const bool branch = category == ZYDIS_CATEGORY_COND_BR || category == ZYDIS_CATEGORY_UNCOND_BR;
-    return branch && instruction.raw.imm[0].is_relative
-               ? address + instruction.length + static_cast<u64>(instruction.raw.imm[0].value.s)
-               : 0;
-  }
-
-  ZydisDecoder decoder;
-  ZydisDecodedInstruction instruction;
-};
-
-bool reached_by_decoding(const Module& module, const Function& function, u64 instruction) {
-  Decoder decoder;
-  u64 at = function.start;
-  while (at < instruction && decoder.decode(module, at, function.end())) {
-    at += decoder.instruction.length;
-  }
-  return at == instruction;
-}
 
 // How control comes into [start, start + size) from other functions.
 class Entrances {

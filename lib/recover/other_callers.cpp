@@ -85,8 +85,7 @@ OtherCallers find_other_callers(const image::Function& function, const ImageView
     return {};
   }
   const unsigned count = image::find_callers(module, function, found);
-  return tally(std::span(found).first(count < most_other_callers ? count : most_other_callers),
-               image);
+  return tally(std::span(found).first(count), image);
 }
 
 }  // namespace selfheal::recover
