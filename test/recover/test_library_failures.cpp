@@ -105,7 +105,6 @@ const Failing failing[] = {
     {"fgetc", [] { FILE* folder = fopen("/", "r"); const int result = fgetc(folder); fclose(folder); return number_of(result); }},
     {"getline", [] { FILE* folder = fopen("/", "r"); char* line = nullptr; size_t size = 0; const ssize_t result = getline(&line, &size, folder); free(line); fclose(folder); return number_of(result); }},
     {"fseek", [] { FILE* null = fopen("/dev/null", "r"); const int result = fseek(null, 0, 77); fclose(null); return number_of(result); }},
-    FAILS(dprintf, dprintf(no_descriptor, "%d", 1)),
     FAILS(open, open(no_file, O_RDONLY)),
     FAILS(open64, open64(no_file, O_RDONLY)),
     FAILS(openat, openat(AT_FDCWD, no_file, O_RDONLY)),
