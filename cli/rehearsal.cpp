@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "cli/catalog_change.h"
-#include "cli/library.h"
 #include "cli/process_tree.h"
+#include "cli/server_process.h"
 #include "cli/terminal.h"
 #include "cli/timed_command.h"
 #include "cli/wait_status.h"
@@ -32,7 +32,6 @@ using std::chrono::milliseconds;
 using store::Verdict;
 
 constexpr milliseconds pause{20};
-constexpr unsigned looks_until_settled = 10;
 constexpr u64 memory_slack = u64{16} << 20;
 
 // A folder that goes when we do.
@@ -62,105 +61,6 @@ std::string contents_of(const std::string& path) {
   text << file.rdbuf();
   return text.str();
 }
-
-// The server and all it has started; gone with this object.
-class Server {
- public:
-  // What it prints is thrown away, or kept in a file.
-  Server(Launch launch, std::string input, std::string output)
-      : launch_(std::move(launch)), input_(std::move(input)), output_(std::move(output)) {}
-  Server(const Server&) = delete;
-  Server& operator=(const Server&) = delete;
-  ~Server() { end(); }
-
-  Outcome start() {
-    prctl(PR_SET_CHILD_SUBREAPER, 1);  // what the server leaves behind is ours to end
-    pid_ = fork();
-    if (pid_ < 0) {
-      return fail(fmt::format("cannot fork: {}", std::strerror(errno)));
-    }
-    if (pid_ == 0) {
-      setpgid(0, 0);
-      const int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
-      const int input = input_.empty() ? nothing : open(input_.c_str(), O_RDONLY | O_CLOEXEC);
-      const int output =
-          output_.empty() ? nothing
-                          : open(output_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-      dup2(input, STDIN_FILENO);
-      dup2(output, STDOUT_FILENO);
-      dup2(nothing, STDERR_FILENO);
-      execute(launch_);
-      _exit(exit_cannot_execute);
-    }
-    setpgid(pid_, pid_);
-    return 0;
-  }
-
-  bool ended() {
-    if (!ended_ && waitpid(pid_, &status_, WNOHANG) == pid_) {
-      ended_ = true;
-    }
-    return ended_;
-  }
-  int wait_status() const { return status_; }
-  std::vector<pid_t> processes() const { return program_processes(pid_, {}); }
-
-  // SIGTERM, and SIGKILL for what does not hear it.
-  void end() {
-    if (pid_ <= 0) {
-      return;
-    }
-    kill(-pid_, SIGTERM);
-    const Clock::time_point deadline = Clock::now() + std::chrono::seconds(3);
-    while (!ended() && Clock::now() < deadline) {
-      std::this_thread::sleep_for(pause);
-    }
-    for (int round = 0; round < 100; ++round) {
-      const std::vector<pid_t> left = processes();
-      for (const pid_t pid : left) {
-        kill(pid, SIGKILL);
-      }
-      kill(-pid_, SIGKILL);
-      while (waitpid(-1, nullptr, WNOHANG) > 0) {
-      }
-      if (left.empty() || (left.size() == 1 && left[0] == pid_ && kill(pid_, 0) != 0)) {
-        break;
-      }
-      std::this_thread::sleep_for(pause);
-    }
-    pid_ = -1;
-  }
-
- private:
-  Launch launch_;
-  std::string input_;
-  std::string output_;
-  pid_t pid_ = -1;
-  int status_ = 0;
-  bool ended_ = false;
-};
-
-// Nothing runs, and nothing has run since the last look.
-class Settling {
- public:
-  bool look(const std::vector<pid_t>& processes) {
-    milliseconds used{0};
-    bool waits = !processes.empty();
-    for (const pid_t pid : processes) {
-      for (const ThreadState& thread : threads_of(pid)) {
-        used += thread.used;
-        waits = waits && (thread.state == 'S' || thread.state == 'Z');
-      }
-    }
-    quiet_ = waits && used == used_ ? quiet_ + 1 : 0;
-    used_ = used;
-    return quiet_ >= looks_until_settled;
-  }
-
- private:
-  milliseconds used_{-1};
-  unsigned quiet_ = 0;
-};
 
 struct Use {
   u64 descriptors = 0;
@@ -237,16 +137,23 @@ class Trial {
     if (const Outcome made = prepare_store(live_, entry_, candidate_, store); !made) {
       return tl::unexpected(made.error());
     }
-    Result<Launch> launch = launch_with(store);
+    const Result<Launch> launch =
+        launch_with_library(reproducer_.server, store, "heals-per-minute=0");
     if (!launch) {
       return tl::unexpected(launch.error());
     }
-    Server server(*launch, reproducer_.input, reproducer_.input.empty() ? "" : answer_file());
+    ServerProcess server(*launch, reproducer_.input,
+                         reproducer_.input.empty() ? "" : answer_file());
     if (const Outcome started = server.start(); !started) {
       return tl::unexpected(started.error());
     }
-    if (const Outcome ready = wait_until_ready(server); !ready) {
-      return tl::unexpected(ready.error());
+    // With the whole of its input to work on, a server is asked as soon as it runs.
+    if (reproducer_.input.empty()) {
+      const Readiness readiness{reproducer_.ready, reproducer_.port, reproducer_.timeout,
+                                reproducer_.server.environment};
+      if (const Outcome ready = wait_until_ready(server, readiness); !ready) {
+        return tl::unexpected(ready.error());
+      }
     }
     const bool whole = ask(server);
     server.end();
@@ -256,53 +163,8 @@ class Trial {
   }
 
  private:
-  Result<Launch> launch_with(const std::string& store) const {
-    const Result<std::string> library = find_library();
-    if (!library) {
-      return tl::unexpected(library.error());
-    }
-    Launch launch = reproducer_.server;
-    const std::string* preload = find_variable(launch.environment, "LD_PRELOAD");
-    set_variable(
-        launch.environment, "LD_PRELOAD",
-        prepend_preload(*library, preload != nullptr ? preload->substr(sizeof "LD_PRELOAD") : ""));
-    set_variable(launch.environment, "SELFHEAL_STORE", store);
-    const std::string* options = find_variable(launch.environment, "SELFHEAL_OPTIONS");
-    const std::string given =
-        options != nullptr ? options->substr(sizeof "SELFHEAL_OPTIONS") + ":" : "";
-    set_variable(launch.environment, "SELFHEAL_OPTIONS", given + "heals-per-minute=0");
-    return launch;
-  }
-
-  // With the whole of its input to work on, a server is asked as soon as it runs.
-  bool is_ready(Server& server, Settling& settling) const {
-    if (!reproducer_.ready.empty()) {
-      return run_command(reproducer_.ready, reproducer_.server.environment, reproducer_.timeout)
-          .good();
-    }
-    return reproducer_.port != 0 ? listens(reproducer_.port) : settling.look(server.processes());
-  }
-
-  Outcome wait_until_ready(Server& server) const {
-    const Clock::time_point deadline = Clock::now() + reproducer_.timeout;
-    Settling settling;
-    while (reproducer_.input.empty() && !is_ready(server, settling)) {
-      if (server.ended()) {
-        return fail(fmt::format("the server ended before it was asked anything ({})",
-                                ending_of(server.wait_status())));
-      }
-      if (Clock::now() >= deadline) {
-        return fail(
-            "the server is not ready in time; say how to tell with --ready, or wait longer "
-            "with --timeout");
-      }
-      std::this_thread::sleep_for(pause);
-    }
-    return 0;
-  }
-
   // False: the verdict is there.
-  bool ask(Server& server) {
+  bool ask(ServerProcess& server) {
     if (!request_once(server)) {
       return false;
     }
@@ -330,7 +192,7 @@ class Trial {
                           : check();
   }
 
-  bool request_once(Server& server) {
+  bool request_once(ServerProcess& server) {
     if (!reproducer_.input.empty()) {
       return wait_for_end(server);
     }
@@ -345,7 +207,7 @@ class Trial {
     return end.late ? judge(Verdict::hung, "no answer in time") : true;
   }
 
-  bool wait_for_end(Server& server) {
+  bool wait_for_end(ServerProcess& server) {
     const Clock::time_point deadline = Clock::now() + reproducer_.timeout;
     while (!server.ended()) {
       if (Clock::now() >= deadline) {

@@ -60,6 +60,35 @@ bool check(store::SlotView view, const std::string& file, u64 offset) {
   return view == store::SlotView::fault || view == store::SlotView::heal;
 }
 
+Result<std::unique_ptr<OpenStore>> open_as(const Session& session, store::OpenRequest request) {
+  const Result<StorePlace> place = locate_store(session);
+  if (!place) {
+    return tl::unexpected(place.error());
+  }
+  auto opened = std::make_unique<OpenStore>();
+  opened->place = *place;
+  opened->exists = is_directory(place->path);
+  if (!opened->exists) {
+    if (access(place->path.c_str(), F_OK) == 0) {
+      return fail(
+          fmt::format("the store '{}' is not a directory; name another with --store", place->path));
+    }
+    return opened;
+  }
+  store::Error error;
+  request.path = opened->place.path.c_str();
+  if (!store::open_store(request, opened->store, error)) {
+    // Perhaps it can be read though not written: another user's, or a read-only file system.
+    request.read_only = true;
+    store::Error second;
+    if (!store::open_store(request, opened->store, second)) {
+      return fail(error.c_str());
+    }
+  }
+  promote(*opened);
+  return opened;
+}
+
 }  // namespace
 
 Result<StorePlace> locate_store(const Session& session) {
@@ -79,33 +108,20 @@ Result<StorePlace> locate_store(const Session& session) {
 }
 
 Result<std::unique_ptr<OpenStore>> open_to_look(const Session& session) {
-  const Result<StorePlace> place = locate_store(session);
-  if (!place) {
-    return tl::unexpected(place.error());
-  }
-  auto opened = std::make_unique<OpenStore>();
-  opened->place = *place;
-  opened->exists = is_directory(place->path);
-  if (!opened->exists) {
-    if (access(place->path.c_str(), F_OK) == 0) {
-      return fail(
-          fmt::format("the store '{}' is not a directory; name another with --store", place->path));
-    }
-    return opened;
-  }
-  store::Error error;
-  store::OpenRequest request;
-  request.path = opened->place.path.c_str();
+  store::OpenRequest request{};
   request.create = false;
-  if (!store::open_store(request, opened->store, error)) {
-    // Perhaps it can be read though not written: another user's, or a read-only file system.
-    request.read_only = true;
-    store::Error second;
-    if (!store::open_store(request, opened->store, second)) {
-      return fail(error.c_str());
-    }
+  return open_as(session, request);
+}
+
+Result<std::unique_ptr<OpenStore>> open_to_learn(const Session& session, bool to_change) {
+  store::OpenRequest request{};
+  request.create = to_change;
+  request.learning = true;
+  Result<std::unique_ptr<OpenStore>> opened = open_as(session, request);
+  if (opened && to_change && !(*opened)->store.owner) {
+    return fail(
+        fmt::format("the store '{}' is not yours; run this as its owner", (*opened)->place.path));
   }
-  promote(*opened);
   return opened;
 }
 

@@ -37,6 +37,9 @@ class OpenStore {
 // To look: nothing is made; where we own the store, what waits in the journal is promoted first.
 Result<std::unique_ptr<OpenStore>> open_to_look(const Session& session);
 
+// With the counts of learning; `to_change`: makes them, and only its owner can.
+Result<std::unique_ptr<OpenStore>> open_to_learn(const Session& session, bool to_change);
+
 // To change it: as above, but only its owner can.
 Result<std::unique_ptr<OpenStore>> open_to_change(const Session& session);
 

@@ -89,7 +89,12 @@ u64 find_behind(const char* name) {
 // A handler may be there to end the process more neatly (Apache's restores the default action and
 // raises the signal again), or to go on. Where an abort of the region was recorded, it ended.
 bool died_of_abort() {
-  const Region& region = region_at(emulator::this_thread.region_index);
+  const i32 ruling = ruling_activation(emulator::this_thread);
+  if (ruling < 0) {
+    return false;
+  }
+  const Region& region =
+      region_at(emulator::region_at_level(emulator::this_thread, static_cast<u32>(ruling)));
   const store::CatalogEntry* entry = runtime.store.catalog.find(region.catalog_id);
   return entry != nullptr && is_abort(entry->fault_kind);
 }

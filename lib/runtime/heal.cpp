@@ -65,6 +65,13 @@ int signal_of(const Fault& fault) {
   }
 }
 
+// The budget is that of a call which is only looked at, and says nothing of what goes on inside it.
+bool sample_too_long(const Thread& thread, const Outcome& outcome) {
+  const Region& outermost = region_at(emulator::region_at_level(thread, emulator::nesting(thread)));
+  return outcome.stop == Stop::budget && outermost.watched_only &&
+         outcome.instructions >= thread.instruction_limit;
+}
+
 // The guest stands at the entry of abort() or the like: what counts is who called it.
 u64 site_of(const Thread& thread) {
   return is_abort(thread.fault.kind) ? thread.fault.registers.rip : thread.guest.rip;
@@ -146,9 +153,9 @@ struct RescuePoint {
 
 // The function that the catalog has chosen, if it is there: the stack may be another one this time.
 // Then the faulting region itself returns what seems best.
-RescuePoint rescue_point_of(const Thread& thread, const Region& region) {
+RescuePoint rescue_point_of(const Thread& thread, const Region& region, u32 ruling) {
   const u64 wanted = __atomic_load_n(&region.rescue_entry, __ATOMIC_ACQUIRE);
-  for (u32 i = 1; wanted != 0 && i <= emulator::nesting(thread); ++i) {
+  for (u32 i = ruling + 1; wanted != 0 && i <= emulator::nesting(thread); ++i) {
     const Region& outer = region_at(emulator::region_at_level(thread, i));
     if (outer.entry == wanted) {
       return {&outer,
@@ -159,7 +166,7 @@ RescuePoint rescue_point_of(const Thread& thread, const Region& region) {
     }
   }
   const u8 slot = region.level == 0 ? region.value_slot : 0;
-  return {&region, 0, region.catalog_id, {0, static_cast<store::ValueSlot>(slot)}};
+  return {&region, ruling, region.catalog_id, {0, static_cast<store::ValueSlot>(slot)}};
 }
 
 Return value_at(const Thread& thread, const RescuePoint& point) {
@@ -214,7 +221,12 @@ void stamp_fault() {
 }
 
 bool heal(Thread& thread, const Outcome& outcome, VectorResult& vector) {
-  const Region& region = region_at(thread.region_index);  // the innermost: its rules hold
+  const i32 ruling = ruling_activation(thread);
+  if (ruling < 0 || sample_too_long(thread, outcome)) {
+    return false;
+  }
+  const u32 inner = static_cast<u32>(ruling);
+  const Region& region = region_at(emulator::region_at_level(thread, inner));  // its rules hold
   if (outcome.stop == Stop::budget || outcome.stop == Stop::log_full) {
     note_time_out(thread);
   }
@@ -226,7 +238,7 @@ bool heal(Thread& thread, const Outcome& outcome, VectorResult& vector) {
     return false;
   }
   const u64 site = thread.guest.rip;
-  const RescuePoint point = rescue_point_of(thread, region);
+  const RescuePoint point = rescue_point_of(thread, region, inner);
   HealRecord record{};
   describe(thread, point, site_of(thread), record);
   if (!may_heal(thread, region)) {

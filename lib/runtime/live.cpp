@@ -15,6 +15,7 @@
 #include "lib/runtime/fault_path.h"
 #include "lib/runtime/hang.h"
 #include "lib/runtime/heap_probe.h"
+#include "lib/runtime/learning.h"
 #include "lib/runtime/module_ranges.h"
 #include "lib/runtime/region_entry.h"
 #include "lib/runtime/regions.h"
@@ -153,7 +154,7 @@ void watch_modules() {
 bool wants_regions() {
   return runtime.options.mode != options::Mode::observe &&
          (!runtime.store.catalog.entries().empty() || runtime.options.region.count != 0 ||
-          any_explicit() || runtime.regions.load() != 0);
+          any_explicit() || runtime.regions.load() != 0 || watching_functions());
 }
 
 // Regions are not yet all in place, and can be at a later occasion. Under runtime.changing.

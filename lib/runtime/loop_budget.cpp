@@ -1,5 +1,6 @@
 #include "lib/runtime/loop_budget.h"
 
+#include "lib/runtime/learning.h"
 #include "lib/runtime/runtime.h"
 
 namespace selfheal::runtime {
@@ -10,6 +11,8 @@ using emulator::Thread;
 
 constexpr u64 factor = 16;
 constexpr unsigned most_halvings = 5;
+constexpr u64 longest_sample =
+    2'000'000;  // of a call that is only looked at; then it goes natively
 
 // What one call needs says little about the next; what many needed, more.
 u64 least_budget(u64 calls_ended) {
@@ -34,7 +37,8 @@ u64 budget_of(const Region& region) {
 
 void give_budget(Thread& thread, const Region& region) {
   const u64 general = runtime.options.instruction_budget;
-  const u64 own = region.loops ? budget_of(region) : 0;
+  const u64 watched = region.watched_only ? longest_sample : 0;
+  const u64 own = region.loops ? budget_of(region) : watched;
   thread.instruction_limit = own != 0 && (general == 0 || own < general) ? own : general;
   thread.over_budget = false;
   thread.ticks = 0;
@@ -59,7 +63,12 @@ u64 nested_limit(u64 region_index) {
 }
 
 void nested_ended(u64 region_index, u64 instructions) {
-  learn_from({emulator::Stop::returned, instructions, nullptr}, region_at(region_index));
+  Region& region = region_at(region_index);
+  learn_from({emulator::Stop::returned, instructions, nullptr}, region);
+  const Thread& thread = emulator::this_thread;
+  if (thread.guest.gpr[rsp] == thread.entry_sp) {  // by a return, and not from further in
+    note_return(region, thread.return_address, thread.guest.gpr[rax]);
+  }
 }
 
 bool looks_endless(const Outcome& outcome, const Region& region) {

@@ -30,6 +30,10 @@ class Wanted {
 const char* protect(const image::Module& module, const NamedPlace& place, u64 recorded_hash,
                     const store::CatalogEntry* entry, patch::Threads threads, Wanted& wanted);
 
+// Patches a function that nobody wants to heal, so that its returns are seen.
+const char* watch_function(const image::Module& module, const NamedPlace& place,
+                           patch::Threads threads, Wanted& wanted);
+
 // How many could not be patched just then, but perhaps soon (patch::is_transient), ever.
 unsigned transient_refusals();
 

@@ -22,6 +22,7 @@
 #include "lib/runtime/engine_start.h"
 #include "lib/runtime/fail_stop.h"
 #include "lib/runtime/heal.h"
+#include "lib/runtime/learning.h"
 #include "lib/runtime/loop_budget.h"
 #include "lib/runtime/regions.h"
 #include "lib/runtime/rescue_points.h"
@@ -136,7 +137,9 @@ bool finish(Thread& thread, Region& region, const emulator::Outcome& outcome) {
         }
         break;
       }
-      note_overflow(thread, region);
+      if (!region.watched_only) {
+        note_overflow(thread, region);
+      }
       go_native(thread);
       break;
     case Stop::return_mismatch:
@@ -148,10 +151,15 @@ bool finish(Thread& thread, Region& region, const emulator::Outcome& outcome) {
       go_native(thread);
       break;
     case Stop::returned:
+      note_return(region, thread.return_address, thread.guest.gpr[rax]);
+      [[fallthrough]];
     case Stop::left:
       learn_from(outcome, region);
       thread.log.commit();
       break;
+  }
+  if (region.watched_only) {
+    end_sample(region);
   }
   set_entry(Entry::open);
   return true;
@@ -178,12 +186,16 @@ void run_region() {
     thread.guest.rip = runtime.patcher.native_path(static_cast<u32>(thread.region_index));
     return;
   }
+  if (region.watched_only && !take_sample(region)) {
+    thread.guest.rip = runtime.patcher.native_path(static_cast<u32>(thread.region_index));
+    return;
+  }
   end_abandoned(thread);
   count_call();
   set_entry(Entry::closed);
   take_checkpoint(thread, region);
   give_budget(thread, region);
-  thread.is_rescue_point = region.rescue_only;
+  thread.is_rescue_point = region.rescue_only || region.watched_only;
   thread.serves = false;
   go_on(thread, region, emulator::run(thread));
 }

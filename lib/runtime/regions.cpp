@@ -1,6 +1,7 @@
 #include "lib/runtime/regions.h"
 
 #include <atomic>
+#include <cstring>
 
 #include "emulator/engine.h"
 #include "emulator/models.h"
@@ -10,6 +11,7 @@
 #include "lib/runtime/engine_start.h"
 #include "lib/runtime/explicit_regions.h"
 #include "lib/runtime/heal_record.h"
+#include "lib/runtime/learning.h"
 #include "lib/runtime/level_rules.h"
 #include "lib/runtime/named_regions.h"
 #include "lib/runtime/protect.h"
@@ -231,6 +233,7 @@ void settle(Region& region, const store::CatalogEntry* entry, const store::Decis
   region.budget = entry == nullptr ? 0 : entry->instruction_budget;
   region.heals_integrity = entry != nullptr && entry->policy_by_user != 0;
   region.rescue_only = false;
+  region.watched_only = false;
   know_function(region);
   choose_candidate(region, entry);
 }
@@ -252,6 +255,9 @@ void describe(u32 index, const Target& target, const store::CatalogEntry* entry,
   region.function.size = static_cast<u32>(target.function.size);
   region.module = name_module(*target.module);
   region.unprotected_noted = false;
+  region.watched_cell = 0;
+  region.sampling = {};
+  memset(region.calls_seen, 0, sizeof region.calls_seen);
   settle(region, entry, decision);
   __atomic_store_n(&region.entry, target.function.start, __ATOMIC_RELEASE);
 }
@@ -323,6 +329,7 @@ bool visit_module(const image::Module& module, void* context) {
   if (module.id.kind != ModuleIdKind::none) {
     protect_rescues(module, pass.threads, pass.wanted);
   }
+  watch_functions(module, pass.threads, pass.wanted);
   return true;
 }
 
@@ -334,6 +341,18 @@ void remove_unwanted(const Wanted& wanted, Threads threads) {
       entry_changed(runtime.patcher.entry(index));
     }
   }
+}
+
+const char* put_patch(const Target& target, u64 recorded_hash, const store::CatalogEntry* entry,
+                      patch::RegionSpec& spec, Threads threads, i32& index) {
+  const bool needs_engine = !checks_stack(entry);
+  if (needs_engine && !start_engine()) {
+    return "the engine cannot run here";
+  }
+  if (needs_engine && emulator::find_model(target.function.start) != nullptr) {
+    return "the engine calls this function natively";  // through its patched entry, for ever
+  }
+  return install(target, recorded_hash, entry, spec, threads, index);
 }
 
 }  // namespace
@@ -359,25 +378,35 @@ const char* protect(const image::Module& module, const NamedPlace& place, u64 re
   if (problem == nullptr && recorded_hash != 0 && target.code_hash != recorded_hash) {
     problem = patch::text_of(patch::Refusal::hash_mismatch);
   }
-  const bool needs_engine = !checks_stack(entry);
-  if (problem == nullptr && needs_engine && !start_engine()) {
-    problem = "the engine cannot run here";
-  }
-  if (problem == nullptr && needs_engine &&
-      emulator::find_model(target.function.start) != nullptr) {
-    problem = "the engine calls this function natively";  // through its patched entry, for ever
-  }
   i32 index = -1;
   if (problem == nullptr) {
     // A region named by hand has nothing recorded to be compared with.
     patch::RegionSpec spec;
-    problem = install(target, recorded_hash != 0 ? recorded_hash : target.code_hash, entry, spec,
-                      threads, index);
+    problem = put_patch(target, recorded_hash != 0 ? recorded_hash : target.code_hash, entry, spec,
+                        threads, index);
   }
   if (problem != nullptr) {
     return problem;
   }
   describe(static_cast<u32>(index), target, entry, decision);  // now calls of it may be healed
+  wanted.add(static_cast<u32>(index));
+  return nullptr;
+}
+
+const char* watch_function(const image::Module& module, const NamedPlace& place, Threads threads,
+                           Wanted& wanted) {
+  Target target{};
+  if (const char* problem = find_target(module, place.offset, place.symbol_size, target)) {
+    return problem;
+  }
+  patch::RegionSpec spec;
+  spec.allow_trap = false;  // a signal for each call is no way of looking on
+  i32 index = -1;
+  if (const char* problem = put_patch(target, target.code_hash, nullptr, spec, threads, index)) {
+    return problem;
+  }
+  describe(static_cast<u32>(index), target, nullptr, store::Decision{});
+  region_at(static_cast<u64>(index)).watched_only = true;
   wanted.add(static_cast<u32>(index));
   return nullptr;
 }
@@ -388,6 +417,16 @@ unsigned transient_refusals() {
 
 Region& region_at(u64 index) {
   return regions[index % patch::max_regions];
+}
+
+i32 ruling_activation(const emulator::Thread& thread) {
+  const u32 depth = emulator::nesting(thread);
+  for (u32 i = 0; i <= depth; ++i) {
+    if (!region_at(emulator::region_at_level(thread, i)).watched_only) {
+      return static_cast<i32>(i);
+    }
+  }
+  return -1;
 }
 
 bool breakers_changed(u64 now_ns) {

@@ -5,6 +5,7 @@
 // handlers without a lock: a cell is filled before a stub with its index can be reached.
 #pragma once
 
+#include "emulator/thread.h"
 #include "lib/base/record.h"
 #include "lib/base/types.h"
 #include "lib/image/module.h"
@@ -12,6 +13,23 @@
 #include "lib/store/catalog.h"
 
 namespace selfheal::runtime {
+
+// Which calls of a watched function are run by the engine.
+struct Sampling {
+  u32 period;  // that the rest speaks of
+  u32 taken;   // samples of the period, as far as they are counted
+  u32 skip;    // calls to let pass between two samples
+  u32 left;    // of them
+  u64 begun;   // time stamps of the last sample
+  u64 ended;
+};
+
+// Where it is called from, and whether the result is used there.
+struct KnownCall {
+  u64 return_address;
+  bool used;
+};
+inline constexpr unsigned calls_kept = 4;
 
 struct Region {
   u64 entry;  // run-time address
@@ -44,7 +62,17 @@ struct Region {
   i32 rescue_error_number;
   u64 rescue_value;
   bool rescue_only;  // nothing is known against it: a rescue point for others
+
+  // What it returns is learned (learning.h).
+  bool watched_only;  // and nothing else: nothing is healed on its behalf
+  i32 watched_cell;   // 1 + its cell; 0: none
+  Sampling sampling;
+  KnownCall calls_seen[calls_kept];
 };
+
+// The innermost activation of `thread` whose faults are to be healed, counted outwards
+// (emulator/engine.h); -1: all of them are only watched.
+i32 ruling_activation(const emulator::Thread& thread);
 
 // What its budget goes by (store/budget.h).
 inline u64 budget_key(const Region& region) {

@@ -58,6 +58,7 @@ bool open_store(const char* const* environment) {
     return false;
   }
   request.path = location.path;
+  request.learning = runtime.options.learn;
   if (store::open_store(request, runtime.store, error)) {
     return true;
   }

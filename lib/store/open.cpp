@@ -35,7 +35,8 @@ class Opener {
     }
     // Live before catalog, as the promoter writes them the other way round: a generation that was
     // live and has no catalog file afterwards belonged to one that somebody removed.
-    return open_rules() && open_functions() && open_journal() && open_live() && open_catalog();
+    return open_rules() && open_functions() && open_journal() && open_live() && open_catalog() &&
+           open_learning();
   }
 
  private:
@@ -45,6 +46,7 @@ class Opener {
   bool open_rules();
   bool open_functions();
   bool open_live();
+  bool open_learning();
   template <typename Fill>
   long make_file(const char* final_name, u32 mode, Fill fill);
   long make_journal();
@@ -304,6 +306,50 @@ bool Opener::open_live() {
   return true;
 }
 
+// Group members count as well, as they do in the journal (mode 0660).
+bool Opener::open_learning() {
+  if (!request_.learning) {
+    return true;
+  }
+  const FilePath path(store_.path, learning_name);
+  constexpr int flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK;
+  Descriptor file(open_at(directory_.get(), learning_name, flags));
+  if (file.result() == -ENOENT && may_make()) {
+    const long result = make_file(learning_name, 0600, [](int made) {
+      LearningHeader header;
+      Learning::format(header, realtime_ns());
+      const long reserved = reserve_space(made, learning_size);
+      return reserved == 0 ? write_at(made, &header, sizeof header, 0) : reserved;
+    });
+    if (result < 0) {
+      return refuse(path.c_str(), reason_of(result), "it cannot be made; free some space there");
+    }
+    file.reset(open_at(directory_.get(), learning_name, flags));
+  }
+  if (!file.open()) {
+    return true;  // nothing is learned by us, then
+  }
+  FileStatus status = {};
+  if (!trusted(file.get(), path, S_IWOTH, status)) {
+    return false;
+  }
+  const long memory = status.size != learning_size
+                          ? 0
+                          : raw_syscall(SYS_mmap, 0, status.size, PROT_READ | PROT_WRITE,
+                                        MAP_SHARED, static_cast<u64>(file.get()), 0);
+  if (syscall_failed(memory)) {
+    return refuse(path.c_str(), reason_of(memory), "it cannot be mapped");
+  }
+  void* const mapped = pointer_to<void>(static_cast<u64>(memory));
+  if (!store_.learning.attach(mapped, status.size, path.c_str(), error_)) {
+    if (memory != 0) {
+      unmap_memory(mapped, status.size);
+    }
+    return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 bool open_store(const OpenRequest& request, Store& store, Error& error) {
@@ -322,6 +368,9 @@ bool open_store(const OpenRequest& request, Store& store, Error& error) {
 void close_store(Store& store) {
   unmap_memory(store.journal.memory(), store.journal.size());
   unmap_memory(store.live, store.live_size);
+  if (store.learning.mapped()) {
+    unmap_memory(store.learning.memory(), learning_size);
+  }
   store.catalog.close();
   store.rules.close();
   store.functions.close();

@@ -20,6 +20,7 @@
 #include "lib/store/error.h"
 #include "lib/store/functions.h"
 #include "lib/store/journal.h"
+#include "lib/store/learning.h"
 #include "lib/store/rules.h"
 
 namespace selfheal::store {
@@ -29,6 +30,7 @@ struct OpenRequest {
   bool create = true;                   // make the directory and the files that are absent
   bool read_only = false;               // for `list` and `info`: the journal is mapped read-only
   u32 slot_count = default_slot_count;  // of a journal that is made now
+  bool learning = false;                // open, and make, the counts of learning
 };
 
 struct Store {
@@ -36,6 +38,7 @@ struct Store {
   Catalog catalog;      // generation 0 and empty when there is none yet
   Rules rules;          // none when there is no file of them
   Functions functions;  // likewise
+  Learning learning;    // not mapped unless asked for
   bool owner = false;
   char path[1024] = {};
   u64 directory_device = 0;  // identity of the directory: a path means something else in a chroot

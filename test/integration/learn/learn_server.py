@@ -5,7 +5,7 @@ import socket
 import subprocess
 import time
 
-program = os.environ["SELFHEAL_PROGRAM"]
+program = os.environ.get("SELFHEAL_PROGRAM", "")
 
 
 def ask(port, request):
