@@ -74,9 +74,8 @@ std::optional<i64> failure_among(Dwarf_Die& enumeration) {
         text.find("none") != text.npos) {
       continue;
     }
-    const auto word = std::find_if(std::begin(words), std::end(words), [&](std::string_view w) {
-      return text.find(w) != text.npos;
-    });
+    const auto word = std::find_if(std::begin(words), std::end(words),
+                                   [&](std::string_view w) { return text.find(w) != text.npos; });
     const auto rank = static_cast<std::size_t>(word - std::begin(words));
     if (rank < best) {
       best = rank;
@@ -181,9 +180,15 @@ std::optional<DeclaredReturn> declared_return(const std::string& path, u64 addre
   if (!wanted.found) {
     return std::nullopt;
   }
+  Dwarf_Addr entry = 0;
+  if (dwarf_entrypc(&wanted.function, &entry) != 0) {
+    return std::nullopt;
+  }
   Dwarf_Die type;
-  return type_of(wanted.function, type) ? classify(type)
-                                        : DeclaredReturn{DeclaredType::nothing, {}};
+  DeclaredReturn result =
+      type_of(wanted.function, type) ? classify(type) : DeclaredReturn{DeclaredType::nothing, {}};
+  result.entry = entry + bias - file_bias;
+  return result;
 }
 
 }  // namespace selfheal::cli

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "lib/store/format.h"
+#include "lib/store/functions.h"
 
 namespace selfheal::cli {
 
@@ -13,6 +13,7 @@ struct DeclaredReturn {
   store::DeclaredType type = store::DeclaredType::unknown;
   // Of an enumeration: the enumerator that says "failure" by its name, where one does.
   std::optional<i64> failure;
+  u64 entry = 0;  // of the function: its ELF virtual address
 };
 
 // Of the function at ELF virtual address `address` of the file; nothing where there is no debug

@@ -26,6 +26,9 @@ bool segment_at(const image::Bytes& bytes, const Elf64_Ehdr& header, u64 index, 
 }
 
 std::string demangled(const char* name) {
+  if (std::strncmp(name, "_Z", 2) != 0) {
+    return name;  // `f` is a type, too: float
+  }
   int status = 0;
   char* text = abi::__cxa_demangle(name, nullptr, nullptr, &status);
   std::string result = status == 0 && text != nullptr ? text : name;

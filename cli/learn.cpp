@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <memory>
 
+#include "cli/declared_types.h"
 #include "cli/function_place.h"
 #include "cli/help.h"
 #include "cli/known_functions.h"
@@ -36,6 +37,7 @@ struct Request {
   std::vector<std::string> set;     // PLACE=VALUE
   std::vector<std::string> forget;  // PLACE
   std::string mark;
+  bool types = false;
   Traffic traffic;
   double timeout = 60;
 
@@ -203,7 +205,7 @@ Outcome observe(const Session& session, const Request& request, OpenStore& opene
 
 Outcome learn(const Session& session, const Request& request) {
   const bool observes = request.drives() || !request.mark.empty();
-  const bool changes = !request.set.empty() || !request.forget.empty();
+  const bool changes = !request.set.empty() || !request.forget.empty() || request.types;
   if (!observes && session.has_separator) {
     return fail("say what traffic the program gets, with --good and --bad", exit_usage);
   }
@@ -221,6 +223,9 @@ Outcome learn(const Session& session, const Request& request) {
   Outcome done = 0;
   if (changes) {
     done = change(**opened, request);
+  }
+  if (done && request.types) {
+    done = read_declared_types(**opened);
   }
   if (done && observes) {
     done = observe(session, request, **opened);
@@ -253,6 +258,9 @@ void add_learn(CLI::App& app, Session& session) {
       ->type_name("MODULE!FUNCTION|MODULE+0xOFFSET")
       ->allow_extra_args(false);
   command->add_flag("--all", traffic.watch.all, "Watch all functions of the program itself");
+  command->add_flag("--types", request->types,
+                    "Read what regions and their levels are declared to return, where there is "
+                    "debug information");
   command->add_option("--ready", traffic.ready, "Ends with status 0 when the program can be asked")
       ->type_name("COMMAND");
   command->add_option("--port", traffic.port, "It can be asked when somebody listens there")
