@@ -35,6 +35,9 @@ store::Decision decision_on(const OpenStore& opened, const store::CatalogEntry& 
   const store::RuleSubject subject{program, module, function, entry.module.id};
   store::Decision decision;
   store::decide(store::built_in_rules(), subject, decision);
+  if (decision.mode == store::RuleMode::heal && entry.decides_access != 0) {
+    decision.mode = store::RuleMode::known_value;
+  }
   store::decide(opened.store.rules.list(), subject, decision);
   if (decision.mode == store::RuleMode::known_value && names_error(opened, entry)) {
     decision.mode = store::RuleMode::heal;

@@ -1,6 +1,4 @@
-// What is done about a region's faults, by the policy rules and the catalog together, as far as
-// that can be told from outside: a nameless function that asks a library about access is known only
-// to the process it runs in.
+// What is done about a region's faults, by the policy rules and the catalog together.
 #pragma once
 
 #include <string>

@@ -49,6 +49,7 @@ void count(const HealRecord& heal, Evidence& evidence) {
       ++evidence.simulated;
       break;
     case HealOutcome::unfit:
+    case HealOutcome::access:
     case HealOutcome::none:
       return;
   }

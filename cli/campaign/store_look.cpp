@@ -27,7 +27,8 @@ const store::CatalogEntry* entry_of(const OpenStore& opened, const FaultRecord& 
 }
 
 // A rule wants a value that somebody set: what may decide about access (store::built_in_rules). The
-// runtime knows the names a program exports; in one that is not stripped, more are seen here.
+// runtime knows the names a program exports, and whom a function asks; in a program that is not
+// stripped, more names are seen here.
 bool is_left_to_the_user(const FaultRecord& fault) {
   const RecordModule& module = fault.modules[fault.region.entry.module];
   const std::string name = cli::name_of(module);
@@ -45,7 +46,8 @@ bool is_left_to_the_user(const FaultRecord& fault) {
 bool is_stopped(const OpenStore& opened, const FaultRecord& fault) {
   const store::CatalogEntry* entry = entry_of(opened, fault);
   return is_integrity(fault.fault.kind) ||
-         (entry != nullptr && (entry->policy == store::Policy::stop || is_left_to_the_user(fault)));
+         (entry != nullptr && (entry->policy == store::Policy::stop || entry->decides_access != 0 ||
+                               is_left_to_the_user(fault)));
 }
 
 }  // namespace

@@ -76,6 +76,8 @@ const char* name_of(HealOutcome outcome) {
       return "simulated";
     case HealOutcome::unfit:
       return "no rescue point";
+    case HealOutcome::access:
+      return "may decide about access";
   }
   return "unknown";
 }

@@ -124,10 +124,11 @@ enum class HealOutcome : u8 {
   eager = 3,        // recovered from a first fault by unwinding, without rollback
   unprotected = 4,  // no fault: the undo log was full; the region went on natively
   simulated = 5,    // would have been healed so; a policy rule says to let it happen
-  unfit = 6,  // no fault: the function cannot be a rescue point (it serves, or cannot be patched)
+  unfit = 6,   // no fault: the function cannot be a rescue point (it serves, or cannot be patched)
+  access = 7,  // no fault: the region is not patched, as it may decide about access
 };
 
-inline constexpr HealOutcome last_heal_outcome = HealOutcome::unfit;
+inline constexpr HealOutcome last_heal_outcome = HealOutcome::access;
 
 // Did the caller get a value in place of the fault?
 constexpr bool recovered(HealOutcome outcome) {

@@ -90,6 +90,12 @@ void render_heal(const HealRecord& record, Symbolizer symbols, Sink sink) {
     out.line(line);
     return;
   }
+  if (record.outcome == HealOutcome::access) {
+    line << ": region ";
+    line.hex(record.candidate & 0xffff'ffff'ffff, 12) << " may decide about access: not healed";
+    out.line(line);
+    return;
+  }
   line << (record.outcome == HealOutcome::left_to_die ? " not healed: "
            : record.outcome == HealOutcome::simulated ? " would be healed: "
                                                       : " healed: ");

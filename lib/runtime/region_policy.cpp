@@ -72,9 +72,7 @@ const char* objection(const store::Decision& decision) {
     case store::RuleMode::stop:
       return "policy stop";
     case store::RuleMode::known_value:
-      return decision.value_set ? nullptr
-                                : "it may decide about access, so its error value is not guessed "
-                                  "(`selfheal set ID --value` names it)";
+      return decision.value_set ? nullptr : not_guessed;
     case store::RuleMode::unset:
     case store::RuleMode::heal:
     case store::RuleMode::simulate:

@@ -21,6 +21,7 @@
 #include "lib/runtime/return_choice.h"
 #include "lib/runtime/runtime.h"
 #include "lib/runtime/stack_check.h"
+#include "lib/runtime/sticking.h"
 #include "lib/store/budget.h"
 #include "lib/store/remedies.h"
 
@@ -294,6 +295,9 @@ void protect_catalogued(const image::Module& module, Pass& pass) {
                                   pass.threads, pass.wanted);
     if (problem != nullptr) {
       refuse(entry.id, problem);
+    }
+    if (problem == not_guessed && entry.decides_access == 0) {
+      record_access(entry.id);
     }
   }
 }

@@ -81,7 +81,10 @@ void forget_sticking() {
   any.store(false);
 }
 
-void record_unfit(u64 candidate) {
+namespace {
+
+// Says something of a candidate, with no fault.
+void record_remark(u64 candidate, HealOutcome outcome) {
   HealRecord record{};
   record.time_ns = realtime_ns();
   record.pid = own_pid();
@@ -89,9 +92,19 @@ void record_unfit(u64 candidate) {
   record.site.module = record.region.entry.module = record.return_address.module = no_module;
   record.candidate = candidate;
   record.level = store::candidate_of_key(candidate).level;
-  record.outcome = HealOutcome::unfit;
+  record.outcome = outcome;
   journal().record_heal(record);
   journal().count_setback();
+}
+
+}  // namespace
+
+void record_unfit(u64 candidate) {
+  record_remark(candidate, HealOutcome::unfit);
+}
+
+void record_access(u64 id) {
+  record_remark(store::candidate_key(id, {0, store::ValueSlot::best}), HealOutcome::access);
 }
 
 }  // namespace selfheal::runtime

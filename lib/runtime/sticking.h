@@ -32,4 +32,7 @@ void forget_sticking();
 // The function cannot be a rescue point: written down for the promoter. Signal-safe.
 void record_unfit(u64 candidate);
 
+// The region of catalog entry `id` may decide about access: the same.
+void record_access(u64 id);
+
 }  // namespace selfheal::runtime

@@ -230,11 +230,11 @@ struct CatalogEntry {
 
   // Candidates (levels.h): level 0 is the region itself, the others are functions on the stack of
   // its last fault, outwards.
-  u32 level_frames;  // bits: those of frames[] that are levels
-  u8 level_by_user;  // 1: level and value stay as they are
-  u8 value_slot;     // which of the level's values is in use
-  u8 unfit_levels;   // bits: turned out to be none
-  u8 reserved3;
+  u32 level_frames;   // bits: those of frames[] that are levels
+  u8 level_by_user;   // 1: level and value stay as they are
+  u8 value_slot;      // which of the level's values is in use
+  u8 unfit_levels;    // bits: turned out to be none
+  u8 decides_access;  // 1: the runtime has found that it may; it then needs a value that was set
   u64 best_values[max_levels];           // what heals of the level returned by default ...
   ValueReason best_reasons[max_levels];  // ... and why; none: never seen
   Score scores[max_levels][values_a_level];

@@ -228,6 +228,10 @@ void Promoter::promote_heal(const HealRecord& record) {
     }
     return;
   }
+  if (record.outcome == HealOutcome::access) {
+    entry->decides_access = 1;
+    counters_changed_ = true;
+  }
   if (!recovered(record.outcome)) {
     return;
   }

@@ -185,7 +185,8 @@ void sanitize(CatalogEntry& entry) {
   keep_known(entry.fault_kind, last_fault_kind);
   keep_known(entry.access, Access::execute);
   for (u8* flag : {&entry.enabled, &entry.policy_by_user, &entry.value_set, &entry.error_set,
-                   &entry.in_cold_part, &entry.remedies_by_user, &entry.level_by_user}) {
+                   &entry.in_cold_part, &entry.remedies_by_user, &entry.level_by_user,
+                   &entry.decides_access}) {
     keep_flag(*flag);
   }
   sanitize_candidates(entry);

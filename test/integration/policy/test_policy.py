@@ -34,6 +34,16 @@ class Policy(case.Case):
         self.record("password")
         self.assert_dies(self.start("password"))
 
+    def test_nor_one_that_is_known_by_whom_it_asks(self):
+        self.record("account")
+        self.assertEqual(self.info()["decision"], "heal", "nobody has looked yet")
+        self.assert_dies(self.start("account"))
+        info = self.info()
+        self.assertEqual((info["decision"], info["heals"]), ("known-value", 0))
+        self.assertIn("it is not healed (it may decide about access", info["last_fault"]["report"])
+        self.store().cli("set", info["id"], "--value=1")
+        self.assertEqual(self.start("account", 2).stdout, "kept out\n" * 2)
+
     def test_an_access_decision_is_healed_with_a_value_that_was_set(self):
         self.record("password")
         region, = self.store().regions()
