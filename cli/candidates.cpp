@@ -77,6 +77,7 @@ std::string candidate_table(const CatalogEntry& entry, ModuleFinder& modules,
   table.column("LEVEL", Align::right);
   table.column("FUNCTION", Align::left, Fit::cut);
   table.column("RETURNS");
+  table.column("BECAUSE");
   table.column("STUCK", Align::right);
   table.column("AGAIN", Align::right);
   table.column("DIED", Align::right);
@@ -84,14 +85,17 @@ std::string candidate_table(const CatalogEntry& entry, ModuleFinder& modules,
   for (const CandidateView& view : candidates) {
     const Score& score = store::score_of(entry, view.candidate);
     const store::Verdict verdict = store::verdict_of(entry, view.candidate);
-    table.row({{view.in_use ? "=>" : ""},
-               {std::to_string(view.candidate.level)},
-               {view.function},
-               {view.unfit ? "no rescue point" : value_text(entry, view.candidate)},
-               {std::to_string(score.stuck)},
-               {std::to_string(score.again)},
-               {std::to_string(score.died)},
-               {verdict == store::Verdict::none ? "-" : store::name_of(verdict)}});
+    table.row(
+        {{view.in_use ? "=>" : ""},
+         {std::to_string(view.candidate.level)},
+         {view.function},
+         {view.unfit ? "no rescue point" : value_text(entry, view.candidate)},
+         {view.candidate.slot == ValueSlot::best ? name_of(entry.evidence[view.candidate.level])
+                                                 : ""},
+         {std::to_string(score.stuck)},
+         {std::to_string(score.again)},
+         {std::to_string(score.died)},
+         {verdict == store::Verdict::none ? "-" : store::name_of(verdict)}});
   }
   return table.render(terminal);
 }
@@ -111,6 +115,7 @@ Json json_candidates(const CatalogEntry& entry, ModuleFinder& modules) {
                 {"died", score.died},
                 {"verified", store::name_of(store::verdict_of(entry, view.candidate))}};
     if (best) {
+      one["evidence"] = name_of(entry.evidence[view.candidate.level]);
       one["best_value"] = entry.best_reasons[view.candidate.level] == ValueReason::none
                               ? Json(nullptr)
                               : Json(hex(entry.best_values[view.candidate.level]));

@@ -82,4 +82,30 @@ const char* name_of(HealOutcome outcome) {
   return "unknown";
 }
 
+const char* name_of(Evidence evidence) {
+  switch (evidence) {
+    case Evidence::unknown:
+      return "-";
+    case Evidence::nobody:
+      return "nobody looks";
+    case Evidence::granted:
+      return "taken for granted";
+    case Evidence::library:
+      return "call-back";
+    case Evidence::outermost:
+      return "serves";
+    case Evidence::yes_or_no:
+      return "yes or no";
+    case Evidence::guess:
+      return "a guess";
+    case Evidence::leaves:
+      return "throws";
+    case Evidence::asked:
+      return "caller asks";
+    case Evidence::own_error:
+      return "own error";
+  }
+  return "unknown";
+}
+
 }  // namespace selfheal

@@ -58,6 +58,29 @@ struct FaultDetail {
   char message[96];  // abort family: what the program or libc said of it; ended by NUL
 };
 
+// How well it is known how the function of a level says no (lib/recover/evidence.h). Stored: never
+// renumber.
+enum class Evidence : u8 {
+  unknown = 0,    // nobody has looked
+  nobody = 1,     // nobody looks at what it returns: void, or a result that is ignored
+  granted = 2,    // it never fails, or what it returns is used unchecked
+  library = 3,    // a system library called it, and that one's caller is who would be told
+  outermost = 4,  // main called it, or what a thread began with: it serves more than one request
+  yes_or_no = 5,  // a comparison or a filter: both of its answers are good ones
+  guess = 6,      // nothing tells
+  leaves = 7,     // it fails by an exception or longjmp
+  asked = 8,      // its caller's code asks for an error: a sign, NULL
+  own_error = 9,  // it has an exit of its own for that, which avoids the fault
+};
+
+inline constexpr Evidence last_evidence = Evidence::own_error;
+inline constexpr unsigned recorded_levels = 8;
+
+// Is there an error that this function returns, and somebody who looks at it?
+constexpr bool can_fail(Evidence evidence) {
+  return evidence >= Evidence::asked;
+}
+
 struct FaultRecord {
   u64 time_ns;  // CLOCK_REALTIME
   u32 pid;
@@ -81,6 +104,7 @@ struct FaultRecord {
   u64 after_heal;  // candidate (store/levels.h) that the thread was healed by just before; 0: none
   u32 level_frames;  // a bit for each of frames[] whose function could be a rescue point instead
   u32 reserved2;
+  Evidence evidence[recorded_levels];  // of the region, then of the levels outwards
 };
 
 // How a region is kept from its fault. Bits, stored: never renumber.
@@ -164,7 +188,7 @@ static_assert(sizeof(RecordModule) == 64);
 static_assert(sizeof(CodeRef) == 16);
 static_assert(sizeof(FunctionRef) == 32);
 static_assert(sizeof(Fault) == 168);
-static_assert(sizeof(FaultRecord) == 1744);
+static_assert(sizeof(FaultRecord) == 1752);
 static_assert(sizeof(FaultDetail) == 192);
 static_assert(sizeof(HealRecord) == 1104);
 
@@ -180,5 +204,6 @@ constexpr bool has_remedy(u8 remedies, Remedy remedy) {
 const char* name_of(Remedy remedy);
 const char* name_of(ValueReason reason);
 const char* name_of(HealOutcome outcome);
+const char* name_of(Evidence evidence);
 
 }  // namespace selfheal

@@ -17,6 +17,7 @@ enum class NamedRegion : u8 {
 struct NamedPlace {
   u64 offset;       // of the function's entry
   u64 symbol_size;  // as its symbol says, for a function without call frame information; 0: unknown
+  u64 site = 0;     // address of an instruction in it that faults, or behind a call that does
 };
 
 // Base name of the module's file, in `buffer` for the program itself, else in the link map.

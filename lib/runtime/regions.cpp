@@ -242,7 +242,7 @@ void settle(Region& region, const store::CatalogEntry* entry, const store::Decis
 // Fills the region's cell. A thread may come through the new stub before that: it finds an entry
 // that is not the patch's and goes on natively (run_region), so `entry` is written last. A cell
 // that is filled already is only settled: its calls are not to go natively meanwhile.
-void describe(u32 index, const Target& target, const store::CatalogEntry* entry,
+void describe(u32 index, const Target& target, u64 site, const store::CatalogEntry* entry,
               const store::Decision& decision) {
   Region& region = regions[index];
   if (region.entry == target.function.start && region.function.code_hash == target.code_hash) {
@@ -250,7 +250,7 @@ void describe(u32 index, const Target& target, const store::CatalogEntry* entry,
     return;
   }
   __atomic_store_n(&region.entry, 0, __ATOMIC_RELEASE);
-  learn_exits(index, target.function, site_in(*target.module, entry));
+  learn_exits(index, target.function, site);
   region.function.entry = {target.module->offset_of(target.function.start), 0, {}};
   region.function.code_hash = target.code_hash;
   region.function.size = static_cast<u32>(target.function.size);
@@ -392,7 +392,8 @@ const char* protect(const image::Module& module, const NamedPlace& place, u64 re
   if (problem != nullptr) {
     return problem;
   }
-  describe(static_cast<u32>(index), target, entry, decision);  // now calls of it may be healed
+  const u64 site = entry == nullptr ? place.site : site_in(module, entry);
+  describe(static_cast<u32>(index), target, site, entry, decision);  // now calls may be healed
   wanted.add(static_cast<u32>(index));
   return nullptr;
 }
@@ -409,7 +410,7 @@ const char* watch_function(const image::Module& module, const NamedPlace& place,
   if (const char* problem = put_patch(target, target.code_hash, nullptr, spec, threads, index)) {
     return problem;
   }
-  describe(static_cast<u32>(index), target, nullptr, store::Decision{});
+  describe(static_cast<u32>(index), target, 0, nullptr, store::Decision{});
   region_at(static_cast<u64>(index)).watched_only = true;
   wanted.add(static_cast<u32>(index));
   return nullptr;

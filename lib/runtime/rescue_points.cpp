@@ -85,7 +85,8 @@ const char* protect_rescue(const image::Module& module, u64 call, const store::C
   }
   const i32 index = runtime.patcher.find(function.start);
   if (index < 0 || !wanted.has(static_cast<u32>(index))) {
-    const char* problem = protect(module, {outer.entry_offset, 0}, 0, nullptr, threads, wanted);
+    const char* problem =
+        protect(module, {outer.entry_offset, 0, module.bias + call}, 0, nullptr, threads, wanted);
     if (problem != nullptr) {
       return problem;
     }

@@ -17,7 +17,8 @@
 //
 // Journals from before there were trials end behind their slots, and say 0 tallies and trials. They
 // are used as they are, and their owner adds the tables when he next opens one; who has it mapped
-// then goes on without. Their records end before `after_heal` and `candidate` (slot.cpp).
+// then goes on without. Their records end before `after_heal` and `candidate` (slot.cpp), others'
+// before `evidence`.
 //
 //   catalog   (replaced as a whole by rename, written by the store's owner only)
 //   ┌───────────────┐ 0
@@ -59,6 +60,7 @@ inline constexpr u64 history_limit = 16 * 1024 * 1024;  // bytes; twice that wit
 // Candidates of a region: functions outwards from the faulting one, each with so many values.
 inline constexpr u32 max_levels = 8;
 inline constexpr u32 values_a_level = 3;
+static_assert(max_levels == recorded_levels);
 
 inline constexpr const char* journal_name = "journal";
 inline constexpr const char* catalog_name = "catalog";
@@ -239,7 +241,8 @@ struct CatalogEntry {
   ValueReason best_reasons[max_levels];  // ... and why; none: never seen
   Score scores[max_levels][values_a_level];
   Verdict verdicts[max_levels][values_a_level];
-  u8 rest[48];
+  Evidence evidence[max_levels];
+  u8 rest[40];
 };
 
 static_assert(sizeof(JournalHeader) == header_size);

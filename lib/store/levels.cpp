@@ -1,11 +1,12 @@
 #include "lib/store/levels.h"
 
+#include <initializer_list>
+
 namespace selfheal::store {
 namespace {
 
 constexpr ValueSlot slots[values_a_level] = {ValueSlot::best, ValueSlot::zero,
                                              ValueSlot::minus_one};
-constexpr Candidate first{0, ValueSlot::best};
 
 // Whether other values than the best make sense where it was chosen for this reason. Where the
 // caller tells failure by the sign, say, 0 would be success.
@@ -38,13 +39,28 @@ bool sticks_more(const Score& a, const Score& b) {
   return (a.stuck + 1U) * (tries_of(b) + 2U) > (b.stuck + 1U) * (tries_of(a) + 2U);
 }
 
+// Those that know how to fail are tried first; then those that might; last those whose answer goes
+// to no caller of the application's that could make something of it.
+enum class Rank : u8 { knows, may, cannot };
+
+Rank rank_of(Evidence evidence) {
+  const bool cannot = evidence == Evidence::library || evidence == Evidence::outermost;
+  return can_fail(evidence) ? Rank::knows : cannot ? Rank::cannot : Rank::may;
+}
+
+// In the order in which they are tried.
 template <typename Visit>
 void for_each_candidate(const CatalogEntry& entry, Visit visit) {
   const u32 levels = level_count(entry);
-  for (u8 level = 0; level < levels; ++level) {
-    for (const ValueSlot slot : slots) {
-      if (usable(entry, {level, slot}) && visit(Candidate{level, slot})) {
-        return;
+  for (const Rank rank : {Rank::knows, Rank::may, Rank::cannot}) {
+    for (u8 level = 0; level < levels; ++level) {
+      if (rank_of(entry.evidence[level]) != rank) {
+        continue;
+      }
+      for (const ValueSlot slot : slots) {
+        if (usable(entry, {level, slot}) && visit(Candidate{level, slot})) {
+          return;
+        }
       }
     }
   }
@@ -70,6 +86,7 @@ void forget_level(CatalogEntry& entry, u32 level) {
   }
   entry.best_values[level] = 0;
   entry.best_reasons[level] = ValueReason::none;
+  entry.evidence[level] = Evidence::unknown;
   entry.unfit_levels &= static_cast<u8>(~(1U << level));
 }
 
@@ -125,12 +142,15 @@ Candidate choose(const CatalogEntry& entry) {
   if (entry.level_by_user != 0 || entry.value_set != 0) {
     return in_use(entry);
   }
-  Candidate tested = first;
-  Candidate untried = first;
-  Candidate best = first;
+  Candidate tested{};
+  Candidate untried{};
+  Candidate best{};
+  bool any = false;
   bool any_tested = false;
   bool any_untried = false;
   for_each_candidate(entry, [&](Candidate candidate) {
+    best = any ? best : candidate;
+    any = true;
     const bool bad = failed(entry, candidate);
     if (!bad && !any_tested && verdict_of(entry, candidate) == Verdict::healed) {
       tested = candidate;
@@ -207,6 +227,11 @@ void follow_stack(const FaultRecord& record, CatalogEntry& entry) {
     forget_level(entry, gone);
   }
   entry.level_frames = record.level_frames;
+  for (u32 known = 0; known < new_levels; ++known) {
+    if (record.evidence[known] != Evidence::unknown) {
+      entry.evidence[known] = record.evidence[known];
+    }
+  }
   if (entry.level >= level && entry.level_by_user == 0) {
     entry.level = 0;
     entry.value_slot = 0;

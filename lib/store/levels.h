@@ -2,13 +2,17 @@
 // scores, and the choice among them (ASSURE, Sidiroglou et al., ASPLOS 2009: rescue points, tried
 // out one after the other).
 //
-//   stack at the fault                     candidates, in the order they are tried
+//   stack at the fault                     candidates, in the order they are tried, where nothing
+//                                          is known of how these functions fail
 //   parse_number  ◄ faults, blamed         level 0   best guess, 0, -1
 //   parse_list                             level 1   best guess, 0, -1
 //   qsort         (a system library)           no level
 //   handle                                 level 2   best guess, 0, -1
 //   serve         (the service loop)           no level
 //   main          (nobody to return to)        no level
+//
+// Levels whose functions are known to say no (CatalogEntry::evidence) come before the others, and
+// those that a system library called behind them: docs/levels.md.
 //
 // The first candidate is in use until there is evidence against it: a heal does not *stick* when
 // the thread faults again before its next progress point, or the process ends. Then it is the next

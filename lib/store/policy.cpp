@@ -96,8 +96,10 @@ CatalogEntry entry_from(const FaultRecord& record) {
   entry.first_seen_ns = record.time_ns;
   entry.fault_count = 1;
   entry.level_frames = record.level_frames;
+  __builtin_memcpy(entry.evidence, record.evidence, sizeof entry.evidence);
   describe_fault(record, entry);
   choose_remedies(record, entry);
+  move_on(entry);
   return entry;
 }
 
@@ -109,6 +111,7 @@ FaultCounted count_fault(const FaultRecord& record, CatalogEntry& entry) {
   const bool explained = entry.fault_kind == FaultKind::heap_corruption;
   const Candidate before = in_use(entry);
   follow_stack(record, entry);
+  move_on(entry);
   const bool moved = !(in_use(entry) == before);
   describe_fault(record, entry);
   const bool check_changed = change_remedy(record, entry);

@@ -93,6 +93,7 @@ void sanitize_candidates(CatalogEntry& entry) {
   }
   for (u32 level = 0; level < max_levels; ++level) {
     keep_known(entry.best_reasons[level], last_value_reason);
+    keep_known(entry.evidence[level], last_evidence);
     for (Verdict& verdict : entry.verdicts[level]) {
       keep_known(verdict, last_verdict);
     }
@@ -162,6 +163,9 @@ void sanitize(FaultRecord& record) {
   keep_flag(record.in_cold_part);
   keep_flag(record.alarm);
   sanitize_levels(record.level_frames, record.blamed_frame, record.frames, record.frame_count);
+  for (Evidence& evidence : record.evidence) {
+    keep_known(evidence, last_evidence);
+  }
 }
 
 void sanitize(HealRecord& record) {

@@ -8,12 +8,14 @@ namespace selfheal::store {
 
 namespace {
 
-// Records from before there were trials end there.
+// Records from before there were trials, and evidence, end there.
 constexpr u64 old_fault_size = offsetof(FaultRecord, after_heal);
+constexpr u64 fault_size_without_evidence = offsetof(FaultRecord, evidence);
 constexpr u64 old_heal_size = offsetof(HealRecord, candidate);
 
 bool known_size(u32 size, bool fault) {
-  return fault ? size == sizeof(FaultRecord) || size == old_fault_size
+  return fault ? size == sizeof(FaultRecord) || size == fault_size_without_evidence ||
+                     size == old_fault_size
                : size == sizeof(HealRecord) || size == old_heal_size;
 }
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from servers import runtime
 
 rounds = 12  # of the seeded request, to see a leak
+weighing = "weigh-levels=yes"  # as the figures in docs/values.md are: recovery begins where failure is known
 heap_slack = 256  # bytes: bins of the allocator
 
 
@@ -63,40 +64,84 @@ def leaks(first, last):
     return ", ".join(f"{key} {one[key]} -> {two[key]}" for key in grown)
 
 
-def judge(binary, program, fault, store, tell=None):
+@dataclass(frozen=True)
+class Case:
+    """What the program is asked, and what it says when nobody asks the seeded request."""
+
+    binary: str
+    fault: object
+    before: list
+    last: str  # the seeded request; what leads up to it is part of `before`
+    after: list
+    right: list  # answers to `after`
+
+    @property
+    def rehearsal(self):
+        """All of it in one run."""
+        return [*self.before, self.last, *self.repeated, *self.after]
+
+    @property
+    def repeated(self):
+        return [*[self.last] * 3, "RES", *[self.last] * rounds, "RES"]
+
+
+def assess(case, answers):
+    """The verdict on the answers from the seeded request on."""
+    said = answers[0] if answers else None
+    if not re.fullmatch(case.fault.refusal, said):
+        return Verdict("wrong-answer", repr(said))
+    if answers[1] != case.right[0]:
+        return Verdict("state", f"{answers[1]} and not {case.right[0]}")
+    if answers[2:] != case.right[1:]:
+        differing = next((a, b) for a, b in zip(answers[2:], case.right[1:]) if a != b)
+        return Verdict("next", f"{differing[0]!r} and not {differing[1]!r}")
+    return Verdict("refused")
+
+
+def assess_repeated(answers):
+    """The same for those to the seeded request again and again, with RES after the third and at the end."""
+    grown = leaks(answers[3], answers[-1])
+    return Verdict("leak", grown) if grown else Verdict("refused")
+
+
+def seed(binary, program, fault, store):
+    """The program dies of the fault, recorded in the store: a Case, or the Verdict that it is none."""
     plain = runtime.plain_environment()
-    *lead, last = fault.request.split("\n")  # what leads up to the seeded request is part of `before`
+    *lead, last = fault.request.split("\n")
     before = [*program.before, *lead]
-    reference = Run(binary, [*before, "STATE", *program.after, "STATE"], plain)
+    after = ["STATE", *program.after, "STATE"]
+    reference = Run(binary, [*before, *after], plain)
     if not reference.whole:
         return Verdict("not-seeded", "the reference run fails")
     alone = Run(binary, [*before, last], plain)
     if alone.status is None or alone.status >= 0 or alone.hung:
         return Verdict("not-seeded", f"status {alone.status}, {alone.answers[-1:]}")
-    first = Run(binary, [*before, last], store.environment())
+    first = Run(binary, [*before, last], store.environment(weighing))
     regions = store.regions()
     if first.status != alone.status or len(regions) != 1:
         return Verdict("not-recorded", f"status {first.status} and not {alone.status}, {len(regions)} regions")
-    second = Run(binary, [*before, last, "STATE", *program.after, "STATE"], store.environment())
+    return Case(binary, fault, before, last, after, reference.answers[len(before):])
+
+
+def judge_healing(case, store, tell=None):
+    """What becomes of the request in a process that heals."""
+    second = Run(case.binary, [*case.before, case.last, *case.after], store.environment(weighing))
     if tell:
         tell(second)
     if second.hung:
         return Verdict("hang")
-    answers = second.answers[len(before):]
-    said = answers[0] if answers else None
+    answers = second.answers[len(case.before):]
     if not second.whole:
-        return Verdict("crash", f"status {second.status} after {said!r}")
-    if not re.fullmatch(fault.refusal, said):
-        return Verdict("wrong-answer", repr(said))
-    right = reference.answers[len(before):]
-    if answers[1] != right[0]:
-        return Verdict("state", f"{answers[1]} and not {right[0]}")
-    if answers[2:] != right[1:]:
-        differing = next((a, b) for a, b in zip(answers[2:], right[1:]) if a != b)
-        return Verdict("next", f"{differing[0]!r} and not {differing[1]!r}")
-    many = Run(binary, [*before, *[last] * 3, "RES", *[last] * rounds, "RES"], store.environment())
+        return Verdict("crash", f"status {second.status} after {answers[:1]}")
+    verdict = assess(case, answers)
+    if not verdict.refused:
+        return verdict
+    many = Run(case.binary, [*case.before, *case.repeated], store.environment(weighing))
     if not many.whole:
         return Verdict("crash", f"status {many.status} when repeated")
-    if grown := leaks(many.answers[len(before) + 3], many.answers[-1]):
-        return Verdict("leak", grown)
-    return Verdict("refused")
+    return assess_repeated(many.answers[len(case.before):])
+
+
+def judge(binary, program, fault, store, tell=None):
+    case = seed(binary, program, fault, store)
+    return case if isinstance(case, Verdict) else judge_healing(case, store, tell)

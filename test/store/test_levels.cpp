@@ -54,6 +54,14 @@ Candidate chosen_the_long_way(const CatalogEntry& entry) {
       }
     }
   }
+  const auto rank = [&](Candidate c) {
+    const Evidence evidence = entry.evidence[c.level];
+    return evidence == Evidence::asked || evidence == Evidence::own_error     ? 0
+           : evidence == Evidence::library || evidence == Evidence::outermost ? 2
+                                                                              : 1;
+  };
+  std::stable_sort(all.begin(), all.end(),
+                   [&](Candidate a, Candidate b) { return rank(a) < rank(b); });
   const auto verdict = [&](Candidate c) {
     return entry.verdicts[c.level][static_cast<u8>(c.slot)];
   };
@@ -135,6 +143,47 @@ TEST_CASE("when all have failed, it is the one that sticks most often") {
   CHECK(choose(entry) == outer);
 }
 
+TEST_CASE("a new region begins at the innermost function that knows how to fail") {
+  FaultRecord record = deep_fault(3);
+  CHECK(entry_from(record).level == 0);  // nothing is known: as ever
+  record.evidence[0] = Evidence::nobody;
+  record.evidence[1] = Evidence::guess;
+  record.evidence[2] = Evidence::own_error;
+  record.evidence[3] = Evidence::own_error;
+  CatalogEntry entry = entry_from(record);
+  const std::vector<u8> order = {2, 3, 0, 1};
+  for (const u8 level : order) {
+    CHECK(in_use(entry) == Candidate{level, ValueSlot::best});
+    add(entry, in_use(entry), 0, 1);
+    move_on(entry);
+  }
+  record.evidence[0] = Evidence::asked;
+  CHECK(entry_from(record).level == 0);
+  record.evidence[0] = Evidence::library;
+  record.evidence[2] = record.evidence[3] = Evidence::guess;
+  CHECK(entry_from(record).level == 1);  // qsort makes nothing of an error
+  record.evidence[0] = record.evidence[2] = record.evidence[3] = Evidence::yes_or_no;
+  CHECK(entry_from(record).level == 0);
+}
+
+TEST_CASE("what is known of functions on another stack is forgotten, and new knowledge counts") {
+  FaultRecord record = deep_fault(3);
+  record.evidence[0] = Evidence::granted;
+  record.evidence[3] = Evidence::asked;
+  CatalogEntry entry = entry_from(record);
+  CHECK(entry.level == 3);
+  FaultRecord other = deep_fault(3, 20);
+  other.frames[4].offset += 0x40;
+  count_fault(other, entry);
+  CHECK(entry.evidence[0] == Evidence::granted);
+  CHECK(entry.evidence[3] == Evidence::unknown);
+  CHECK(entry.level == 0);
+  other.time_ns = 30;
+  other.evidence[2] = Evidence::own_error;
+  CHECK(count_fault(other, entry) == FaultCounted::policy_changed);
+  CHECK(entry.level == 2);
+}
+
 TEST_CASE("what cannot be a rescue point is passed over") {
   CatalogEntry entry = entry_with(2);
   entry.unfit_levels = 1 << 1;
@@ -190,8 +239,7 @@ TEST_CASE("another stack begins anew from where it differs") {
   CHECK(tries_of(score_of(entry, outer)) == 1);
   CHECK(tries_of(score_of(entry, {2, ValueSlot::best})) == 0);
   CHECK(tries_of(score_of(entry, {3, ValueSlot::best})) == 0);
-  CHECK(entry.level == 0);
-  CHECK(choose(entry) == Candidate{2, ValueSlot::best});
+  CHECK(in_use(entry) == Candidate{2, ValueSlot::best});
 }
 
 TEST_CASE("the same stack again changes nothing") {
@@ -213,6 +261,7 @@ TEST_CASE("random entries: the choice is the rule's, among those there are; dama
     for (u32 level = 0; level < max_levels; ++level) {
       entry.best_reasons[level] = static_cast<ValueReason>(random.below(12));
       entry.best_values[level] = random.below(3) - 1;
+      entry.evidence[level] = static_cast<Evidence>(random.below(12));
       for (u32 slot = 0; slot < values_a_level; ++slot) {
         entry.scores[level][slot] = {
             static_cast<u16>(random.below(12) == 0 ? random.below(0x8000) : random.below(4)),

@@ -107,6 +107,21 @@ TEST_CASE("an older store's owner adds the tables, and loses nothing") {
   CHECK(any_tally(store->journal));
 }
 
+TEST_CASE("a record from before there was evidence is read as one that has none") {
+  FaultRecord record = fault_in(0x1000);
+  record.evidence[0] = Evidence::own_error;
+  Slot slot = {};
+  slot.kind = RecordKind::fault;
+  slot.fault = record;
+  slot.payload_size = offsetof(FaultRecord, evidence);
+  seal_slot(slot);
+  REQUIRE(check_slot(slot) == SlotView::fault);
+  CHECK(slot.fault.evidence[0] == Evidence::unknown);
+  slot.payload_size = offsetof(FaultRecord, evidence) + 1;
+  seal_slot(slot);
+  CHECK(check_slot(slot) == SlotView::damaged);
+}
+
 TEST_CASE("an older store is read without being changed") {
   const OlderStore older;
   const Bytes before = bytes_of(older.folder.file("journal"));

@@ -35,15 +35,15 @@ class Server:
 
 
 class Levels(case.Case):
-    def start(self, *arguments):
-        server = Server(self.store(), *arguments)
+    def start(self, *arguments, **keywords):
+        server = Server(self.store(), *arguments, **keywords)
         self.addCleanup(server.process.wait, 30)
         self.addCleanup(server.process.kill)
         return server
 
-    def session(self, *requests):
+    def session(self, *requests, **keywords):
         """The answers of one process's life, and how it ended."""
-        server = self.start()
+        server = self.start(**keywords)
         answers = [server.ask(request) for request in requests]
         return answers, server.end()
 
@@ -85,6 +85,20 @@ class Levels(case.Case):
         self.assertIsNone(self.info("stock_of"), "what a heal led to is held against the heal")
         heal = self.info("find")["last_heal"]
         self.assertEqual((heal["level"], heal["outcome"]), (1, "healed"))
+
+    def test_the_function_that_knows_how_to_fail_is_tried_first(self):
+        weighing = "report=never:hang-seconds=0:weigh-levels=yes"
+        for request, function, knows in (("describe ghost", "find", "stock_of"), ("average nothing", "count_of", "average")):
+            self.assertEqual(self.session(request, options=weighing)[1], -signal.SIGSEGV)
+            candidates = self.info(function)["candidates"]
+            at, = [c for c in candidates if c["in_use"]]
+            self.assertEqual((at["function"], at["level"]), (knows, 1), candidates)
+            self.assertIn(at["evidence"], ("own error", "caller asks"))
+            self.assertEqual(self.session(request, "stock", options=weighing), (["refused", "stock 400700"], 0))
+
+    def test_one_that_knows_how_to_fail_itself_goes_on_doing_so(self):
+        self.session("order gift", options="report=never:hang-seconds=0:weigh-levels=yes")
+        self.assertEqual(self.in_use("price_of"), (0, "auto"))
 
     def test_main_and_the_start_of_the_program_are_no_levels(self):
         self.session("describe ghost")

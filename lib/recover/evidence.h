@@ -1,0 +1,27 @@
+// How well it is known how a function says no, at one of its calls: what decides at which level
+// recovery starts (store/levels.h).
+//
+//   parse_number   faults; a pure function                     granted
+//   parse_list     void                                        nobody
+//   read_config    returns -1 where it refuses, and its        own_error  ◄ fails in its place
+//                  caller looks
+//   serve
+#pragma once
+
+#include <span>
+
+#include "lib/base/record.h"
+#include "lib/recover/choice.h"
+#include "lib/recover/unwind.h"
+
+namespace selfheal::recover {
+
+// Of a function whose exits are `own`. Signal-safe; a few hundred instructions decoded.
+Evidence evidence_of(const OwnExits& own, const HealedCall& site, FaultKind kind,
+                     const ImageView& image);
+
+// Fills record.evidence for the region and its levels. `frames` is what the record was made of. At
+// most 6000 instructions a level; a level that another thread is in the way of stays unknown.
+void weigh_levels(FaultRecord& record, std::span<const Frame> frames, const ImageView& image);
+
+}  // namespace selfheal::recover

@@ -1,0 +1,101 @@
+// How well it is known how functions say no, on real stacks.
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <pthread.h>
+#include <thread>
+#include <vector>
+
+#include "lib/recover/diagnose.h"
+#include "lib/recover/evidence.h"
+#include "test/recover/machine_context.h"
+
+using namespace selfheal;
+
+extern "C" {
+void faulting();
+long handles(long n);
+void trusts(long n);
+long hopes(long n);
+long picks(long n);
+}
+
+namespace {
+
+std::vector<Evidence> seen_at_fault;
+
+u64 stack_top() {
+  pthread_attr_t attributes;
+  pthread_getattr_np(pthread_self(), &attributes);
+  void* low = nullptr;
+  size_t size = 0;
+  pthread_attr_getstack(&attributes, &low, &size);
+  pthread_attr_destroy(&attributes);
+  return address_of(low) + size;
+}
+
+// The library is part of this program, and so the application would be the system's.
+recover::ImageView process() {
+  recover::ImageView view = recover::live_image();
+  view.is_system = [](void*, const image::Module& module) {
+    return !module.executable(address_of_function(&faulting));
+  };
+  return view;
+}
+
+std::vector<Evidence> evidence_in(void (*chain)()) {
+  seen_at_fault.clear();
+  chain();
+  return seen_at_fault;
+}
+
+}  // namespace
+
+// As if its caller had faulted here.
+void faulting() {
+  if (!seen_at_fault.empty()) {
+    return;  // a comparison is called more than once
+  }
+  ucontext_t context;
+  getcontext(&context);
+  const Registers registers = test::registers_of(context);
+  recover::Frame frames[max_frames];
+  const unsigned count = recover::unwind(registers, {registers.gpr[rsp], stack_top()}, frames);
+  REQUIRE(count > 2);
+  Fault fault{};
+  fault.kind = FaultKind::null_access;
+  fault.registers = frames[1].registers;
+  FaultRecord record;
+  const auto stack = std::span<const recover::Frame>(frames).first(count).subspan(1);
+  recover::diagnose(fault, stack, process(), record);
+  REQUIRE(record.blamed_frame == 0);
+  recover::weigh_levels(record, stack, process());
+  seen_at_fault.assign(std::begin(record.evidence), std::end(record.evidence));
+}
+
+TEST_CASE("a void function has nothing to say, and the one around it has an error of its own") {
+  const auto evidence = evidence_in([] { handles(5); });
+  CHECK(evidence[0] == Evidence::nobody);
+  CHECK(evidence[1] == Evidence::own_error);
+  CHECK(can_fail(evidence[1]));
+}
+
+TEST_CASE("what is used unchecked, or always the same, is no way to fail") {
+  CHECK(evidence_in([] { trusts(5); })[0] == Evidence::granted);
+  const auto evidence = evidence_in([] { hopes(5); });
+  CHECK(evidence[0] == Evidence::nobody);
+  CHECK(evidence[1] == Evidence::granted);
+}
+
+TEST_CASE("a comparison for qsort cannot refuse, but who sorts can") {
+  const auto evidence = evidence_in([] { picks(3); });
+  CHECK(evidence[0] == Evidence::library);
+  CHECK(evidence[1] == Evidence::own_error);
+}
+
+TEST_CASE("what a thread began with calls nobody who could fail in its place") {
+  std::vector<Evidence> evidence;
+  std::thread([&] { evidence = evidence_in([] { handles(5); }); }).join();
+  REQUIRE(evidence.size() == recorded_levels);
+  CHECK(evidence[1] == Evidence::own_error);
+  CHECK(std::find(evidence.begin(), evidence.end(), Evidence::outermost) != evidence.end());
+}
