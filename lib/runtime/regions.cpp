@@ -234,6 +234,7 @@ void settle(Region& region, const store::CatalogEntry* entry, const store::Decis
   region.budget = entry == nullptr ? 0 : entry->instruction_budget;
   region.heals_integrity = entry != nullptr && entry->policy_by_user != 0;
   region.rescue_only = false;
+  region.stands_in = false;
   region.watched_only = false;
   know_function(region);
   choose_candidate(region, entry);
@@ -427,7 +428,8 @@ Region& region_at(u64 index) {
 i32 ruling_activation(const emulator::Thread& thread) {
   const u32 depth = emulator::nesting(thread);
   for (u32 i = 0; i <= depth; ++i) {
-    if (!region_at(emulator::region_at_level(thread, i)).watched_only) {
+    const Region& region = region_at(emulator::region_at_level(thread, i));
+    if (!region.watched_only && (!region.rescue_only || region.stands_in)) {
       return static_cast<i32>(i);
     }
   }

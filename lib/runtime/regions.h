@@ -62,6 +62,7 @@ struct Region {
   i32 rescue_error_number;
   u64 rescue_value;
   bool rescue_only;  // nothing is known against it: a rescue point for others
+  bool stands_in;    // for one of them that could not be patched: what faults inside is its own
 
   // What it returns is learned (learning.h).
   bool watched_only;  // and nothing else: nothing is healed on its behalf

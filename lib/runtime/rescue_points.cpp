@@ -107,6 +107,15 @@ const Rescue* rescue_of(u64 catalog_id) {
   return nullptr;
 }
 
+bool is_patched(u64 catalog_id) {
+  for (u32 index = 0; index < runtime.patcher.count(); ++index) {
+    if (runtime.patcher.enabled(index) && region_at(index).catalog_id == catalog_id) {
+      return true;
+    }
+  }
+  return false;
+}
+
 // Written last, as calls may be under way.
 void join_rescue(Region& region, const Rescue* rescue) {
   if (rescue != nullptr) {
@@ -146,6 +155,12 @@ void protect_rescues(const image::Module& module, Threads threads, Wanted& wante
 }
 
 void join_rescues() {
+  for (u32 i = 0; i < rescue_count; ++i) {
+    if (!is_patched(rescues[i].catalog_id)) {
+      const i32 index = runtime.patcher.find(rescues[i].entry);
+      region_at(static_cast<u64>(index)).stands_in = true;
+    }
+  }
   for (u32 index = 0; index < runtime.patcher.count(); ++index) {
     Region& region = region_at(index);
     join_rescue(region, region.catalog_id == 0 ? nullptr : rescue_of(region.catalog_id));
