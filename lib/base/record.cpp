@@ -98,12 +98,12 @@ const char* name_of(Evidence evidence) {
       return "yes or no";
     case Evidence::guess:
       return "a guess";
-    case Evidence::leaves:
-      return "throws";
     case Evidence::asked:
       return "caller asks";
     case Evidence::own_error:
       return "own error";
+    case Evidence::learned:
+      return "learned";
   }
   return "unknown";
 }

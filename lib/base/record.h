@@ -68,12 +68,12 @@ enum class Evidence : u8 {
   outermost = 4,  // main called it, or what a thread began with: it serves more than one request
   yes_or_no = 5,  // a comparison or a filter: both of its answers are good ones
   guess = 6,      // nothing tells
-  leaves = 7,     // it fails by an exception or longjmp
-  asked = 8,      // its caller's code asks for an error: a sign, NULL
-  own_error = 9,  // it has an exit of its own for that, which avoids the fault
+  asked = 7,      // its caller's code asks for an error: a sign, NULL
+  own_error = 8,  // it has an exit of its own for that, which avoids the fault
+  learned = 9,    // it was seen to fail, or the user says how it does (store/functions.h)
 };
 
-inline constexpr Evidence last_evidence = Evidence::own_error;
+inline constexpr Evidence last_evidence = Evidence::learned;
 inline constexpr unsigned recorded_levels = 8;
 
 // Is there an error that this function returns, and somebody who looks at it?

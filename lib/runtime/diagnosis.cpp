@@ -5,7 +5,6 @@
 
 #include "emulator/engine.h"
 #include "lib/recover/diagnose.h"
-#include "lib/recover/evidence.h"
 #include "lib/recover/lost_return.h"
 #include "lib/report/report.h"
 #include "lib/runtime/abort_clues.h"
@@ -14,6 +13,7 @@
 #include "lib/runtime/hang.h"
 #include "lib/runtime/heal.h"
 #include "lib/runtime/heap_probe.h"
+#include "lib/runtime/level_evidence.h"
 #include "lib/runtime/messages.h"
 #include "lib/runtime/regions.h"
 #include "lib/runtime/runtime.h"
@@ -171,12 +171,6 @@ static void spare_service(void* argument) {
   }
 }
 
-static void weigh(void* argument) {
-  Diagnosis& diagnosis = *static_cast<Diagnosis*>(argument);
-  recover::weigh_levels(diagnosis.record, std::span(diagnosis.frames).first(diagnosis.frame_count),
-                        recover::live_image());
-}
-
 void judge_stack(Diagnosis& diagnosis) {
   diagnosis.record = {};
   if (!probes::guarded(&judge, &diagnosis)) {
@@ -194,9 +188,7 @@ void judge_stack(Diagnosis& diagnosis) {
   diagnosis.record.remedies = remedies_in_force(diagnosis);
   diagnosis.record.after_heal = pending_candidate();
   probes::guarded(&spare_service, &diagnosis);
-  if (diagnosis.record.region.size != 0 && runtime.options.weigh_levels) {
-    probes::guarded(&weigh, &diagnosis);
-  }
+  weigh_levels(diagnosis);
   stamp(diagnosis.record);
   describe_chunk(diagnosis.record);
 }

@@ -138,6 +138,13 @@ class Levels(case.Case):
         with self.assertRaisesRegex(AssertionError, "has the levels 0 to"):
             self.store().cli("set", region, "--level", "7")
 
+    def test_a_function_that_is_known_to_fail_is_where_it_begins(self):
+        self.store().cli("learn", "--set", f"{program}!describe=-7")
+        self.assertEqual(self.session("describe ghost")[1], -signal.SIGSEGV)
+        self.assertEqual(self.in_use("find"), (2, "auto"))
+        self.assertEqual(self.session("describe ghost", "stock"), (["refused", "stock 400700"], 0))
+        self.assertEqual(self.info("find")["last_heal"]["value"], "0xfffffffffffffff9")
+
     def test_a_rule_names_the_level(self):
         self.session("describe ghost")
         self.store().policy('[[rule]]\nmodule = "levels_server"\nlevel = 2\nvalue = -6\n')
