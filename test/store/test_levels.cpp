@@ -56,9 +56,10 @@ Candidate chosen_the_long_way(const CatalogEntry& entry) {
   }
   const auto rank = [&](Candidate c) {
     const Evidence evidence = entry.evidence[c.level];
-    return evidence == Evidence::asked || evidence == Evidence::own_error     ? 0
-           : evidence == Evidence::library || evidence == Evidence::outermost ? 2
-                                                                              : 1;
+    const bool knows = evidence == Evidence::asked || evidence == Evidence::own_error ||
+                       evidence == Evidence::learned;
+    const bool cannot = evidence == Evidence::library || evidence == Evidence::outermost;
+    return knows ? 0 : cannot ? 2 : 1;
   };
   std::stable_sort(all.begin(), all.end(),
                    [&](Candidate a, Candidate b) { return rank(a) < rank(b); });
