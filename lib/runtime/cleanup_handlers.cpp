@@ -3,7 +3,7 @@
 #include <pthread.h>
 
 #include "lib/runtime/definitions.h"
-#include "lib/runtime/regions.h"
+#include "lib/runtime/protect.h"
 
 extern "C" {
 // Of libc's, for its own macros.

@@ -12,7 +12,7 @@
 #include "lib/runtime/heal_record.h"
 #include "lib/runtime/heap_reports.h"
 #include "lib/runtime/messages.h"
-#include "lib/runtime/regions.h"
+#include "lib/runtime/protect.h"
 #include "lib/runtime/runtime.h"
 #include "lib/store/remedies.h"
 #include "probes/heap/heap.h"

@@ -5,7 +5,7 @@
 
 #include "lib/recover/image_view.h"
 #include "lib/runtime/definitions.h"
-#include "lib/runtime/regions.h"
+#include "lib/runtime/protect.h"
 #include "lib/runtime/stack_bounds.h"
 
 namespace selfheal::runtime {

@@ -34,10 +34,14 @@ const char* protect(const image::Module& module, const NamedPlace& place, u64 re
 const char* watch_function(const image::Module& module, const NamedPlace& place,
                            patch::Threads threads, Wanted& wanted);
 
+// Sends all calls of the function at `entry` to `replacement`, for good; its native path goes to
+// `native_path` first. Null, or why not. Under runtime.changing.
+const char* divert(u64 entry, u64 replacement, u64& native_path, patch::Threads threads);
+
 // How many could not be patched just then, but perhaps soon (patch::is_transient), ever.
 unsigned transient_refusals();
 
-// Keeps for reports why a catalog entry's function could not be patched.
+// A catalog entry's function could not be patched: said once, where the option `verbose` asks.
 void refuse(u64 catalog_id, const char* reason);
 
 }  // namespace selfheal::runtime

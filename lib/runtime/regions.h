@@ -98,15 +98,7 @@ bool breaker_will_close();
 // (mode=eager). Under runtime.changing.
 bool protect_now(u64 entry, u64 code_hash, patch::Threads threads);
 
-// Sends all calls of the function at `entry` to `replacement`, for good; its native path goes to
-// `native_path` first. Null, or why not. Under runtime.changing.
-const char* divert(u64 entry, u64 replacement, u64& native_path, patch::Threads threads);
-
 // For emulator::Config::region_at.
 i32 engine_region_at(u64 address);
-
-// Why the region of catalog entry `id` could not be patched here; nullptr: it was, or is not
-// loaded.
-const char* refusal_of(u64 catalog_id);
 
 }  // namespace selfheal::runtime

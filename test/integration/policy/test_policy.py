@@ -34,6 +34,12 @@ class Policy(case.Case):
         self.record("password")
         self.assert_dies(self.start("password"))
 
+    def test_why_nothing_is_healed_is_said_on_request(self):
+        self.record("password")
+        run = subprocess.run([program, "password", "1"], env=self.store().environment("report=never:verbose=yes"),
+                             capture_output=True, text=True, timeout=60, check=False)
+        self.assertIn(f"region {self.info()['id']} is not protected: it may decide about access", run.stderr)
+
     def test_nor_one_that_is_known_by_whom_it_asks(self):
         self.record("account")
         self.assertEqual(self.info()["decision"], "heal", "nobody has looked yet")
