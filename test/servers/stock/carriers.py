@@ -28,6 +28,7 @@ class Carrier:
     """A server, and how to ask it for a fault. `crashes_apart`: a crash ends a worker, not the server."""
 
     crashes_apart = True
+    died = ("dropped", "half")  # what the one hears who asked for a fault that ended the process
     kept_ledger = True  # one process serves all requests, so its ledger tells what was booked
     healed = None  # what a bad request comes to, where that is not the fault's business
 
@@ -131,8 +132,10 @@ class OnSshd(Carrier):
 
 
 class OnSshdKeyboard(OnSshd):
-    """PAM in a process of its own."""
+    """PAM in a process of its own. When it dies, sshd ends the connection if it hears of the death first (SIGCHLD), and refuses the login if of
+    the closed socket; the kernel closes it before it tells the parent."""
     how = "keyboard-interactive"
+    died = ("dropped", "refused")
 
 
 class OnSshdNames(OnSshd):
