@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <fmt/core.h>
 
+#include "lib/store/decision.h"
+
 namespace selfheal::cli {
 namespace {
 
@@ -18,13 +20,6 @@ std::string program_of(const store::CatalogEntry& entry) {
   return name;
 }
 
-// The user has said what the function fails with (`selfheal learn --set`).
-bool names_error(const OpenStore& opened, const store::CatalogEntry& entry) {
-  const store::FunctionEntry* const known =
-      opened.store.functions.find(entry.module.id, entry.entry_offset, 0);
-  return known != nullptr && known->by_user != 0 && known->error_count != 0;
-}
-
 }  // namespace
 
 store::Decision decision_on(const OpenStore& opened, const store::CatalogEntry& entry,
@@ -33,17 +28,7 @@ store::Decision decision_on(const OpenStore& opened, const store::CatalogEntry& 
   const std::string module = name_of(entry.module);
   const std::string function = modules.function_name(entry.module, entry.entry_offset);
   const store::RuleSubject subject{program, module, function, entry.module.id};
-  store::Decision decision;
-  store::decide(store::built_in_rules(), subject, decision);
-  if (decision.mode == store::RuleMode::heal && entry.decides_access != 0) {
-    decision.mode = store::RuleMode::known_value;
-  }
-  store::decide(opened.store.rules.list(), subject, decision);
-  if (decision.mode == store::RuleMode::known_value && names_error(opened, entry)) {
-    decision.mode = store::RuleMode::heal;
-  }
-  store::decide(entry, decision);
-  return decision;
+  return store::decide_on(opened.store, subject, entry, [&] { return entry.decides_access != 0; });
 }
 
 std::string action_of(const store::Decision& decision) {

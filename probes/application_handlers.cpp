@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <setjmp.h>
 
+#include "lib/base/mangled.h"
 #include "probes/frame.h"
 #include "probes/kernel.h"
 #include "probes/pending.h"
@@ -104,14 +105,12 @@ bool inside_application_handler(u64 stack_pointer) {
   return run != nullptr ? is_inside(thread, *run, stack_pointer) : thread.runs != 0;
 }
 
-// longjmp, siglongjmp and their kin. glibc mangles the stack pointer in a jump buffer:
-// xor with the word at %fs:0x30, then rotated left by 17 (PTR_MANGLE).
+// longjmp, siglongjmp and their kin.
 extern "C" __attribute__((visibility("hidden"))) void selfheal_before_jump(
     const __jmp_buf_tag* target) {
   Thread& thread = this_thread();
   constexpr unsigned jb_rsp = 6;
-  u64 stack_pointer = static_cast<u64>(target->__jmpbuf[jb_rsp]);
-  asm("rorq $17, %0\n\txorq %%fs:0x30, %0" : "+r"(stack_pointer));
+  const u64 stack_pointer = demangled(static_cast<u64>(target->__jmpbuf[jb_rsp]));
   if (hooks().stack_left != nullptr) {
     hooks().stack_left(stack_pointer);
   }

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <fmt/core.h>
 
+#include "cli/decision.h"
 #include "cli/module_finder.h"
 #include "cli/store_access.h"
 #include "lib/store/catalog.h"
-#include "lib/store/rules.h"
 
 namespace selfheal::cli::campaign {
 namespace {
@@ -26,17 +26,12 @@ const store::CatalogEntry* entry_of(const OpenStore& opened, const FaultRecord& 
              : nullptr;
 }
 
-// A rule wants a value that somebody set: what may decide about access (store::built_in_rules). The
-// runtime knows the names a program exports, and whom a function asks; in a program that is not
-// stripped, more names are seen here.
-bool is_left_to_the_user(const FaultRecord& fault) {
-  const RecordModule& module = fault.modules[fault.region.entry.module];
-  const std::string name = cli::name_of(module);
+// A rule wants a value that somebody set: what may decide about access. The runtime knows the names
+// a program exports, and whom a function asks; in a program that is not stripped, more names are
+// seen here.
+bool is_left_to_the_user(const OpenStore& opened, const store::CatalogEntry& entry) {
   ModuleFinder finder;
-  const std::string function = finder.function_name(module, fault.region.entry.offset);
-  store::Decision decision;
-  store::decide(store::built_in_rules(), {"", name, function, module.id}, decision);
-  return decision.mode == store::RuleMode::known_value;
+  return decision_on(opened, entry, finder).mode == store::RuleMode::known_value;
 }
 
 // Also an integrity fault in a region that is to be healed: a smashed stack's region is run by the
@@ -46,8 +41,8 @@ bool is_left_to_the_user(const FaultRecord& fault) {
 bool is_stopped(const OpenStore& opened, const FaultRecord& fault) {
   const store::CatalogEntry* entry = entry_of(opened, fault);
   return is_integrity(fault.fault.kind) ||
-         (entry != nullptr && (entry->policy == store::Policy::stop || entry->decides_access != 0 ||
-                               is_left_to_the_user(fault)));
+         (entry != nullptr &&
+          (entry->policy == store::Policy::stop || is_left_to_the_user(opened, *entry)));
 }
 
 }  // namespace

@@ -137,7 +137,9 @@ class Choice {
       result.is_void = here_.reason == ValueReason::unused;
       result.in_rax.reason = ValueReason::own_error;
     }
-    take(*best->exit, result);
+    leave_as(*best->exit, result);
+    result.has_vector = best->exit->has_vector;
+    result.vector = best->exit->vector;
     return result;
   }
 
@@ -287,17 +289,6 @@ class Choice {
                                                             : 0;
   }
 
-  static void take(const Exit& exit, Return& result) {
-    result.has_second = exit.has_second;
-    result.second = exit.second;
-    result.has_vector = exit.has_vector;
-    result.vector = exit.vector;
-    result.store_count = exit.store_count;
-    for (unsigned i = 0; i < exit.store_count; ++i) {
-      result.stores[i] = exit.stores[i];
-    }
-  }
-
   static ValueReason reason_for(const Exit& exit) {
     return exit.failed_calls != 0 && !exit.avoids_fault ? ValueReason::library_error
                                                         : ValueReason::own_error;
@@ -336,6 +327,15 @@ class Choice {
 };
 
 }  // namespace
+
+void leave_as(const Exit& exit, Return& result) {
+  result.has_second = exit.has_second;
+  result.second = exit.second;
+  result.store_count = exit.store_count;
+  for (unsigned i = 0; i < exit.store_count; ++i) {
+    result.stores[i] = exit.stores[i];
+  }
+}
 
 Return choose_return(const OwnExits& own, const HealedCall& site, FaultKind kind,
                      const ImageView& image) {

@@ -32,6 +32,9 @@ struct HealedCall {
   const OtherCallers* others = nullptr;  // of the function; null: not known
 };
 
+// What the function leaves beside rax where it ends so: rdx, and what it stores behind pointers.
+void leave_as(const Exit& exit, Return& result);
+
 // Signal-safe; a few hundred instructions decoded at most.
 Return choose_return(const OwnExits& own, const HealedCall& site, FaultKind kind,
                      const ImageView& image);

@@ -111,33 +111,26 @@ Evidence evidence_of(const OwnExits& own, const HealedCall& site, FaultKind kind
 
 void weigh_levels(FaultRecord& record, std::span<const Frame> frames, const ImageView& image) {
   const unsigned last = outermost(frames, image);
-  unsigned level = 0;
-  for (unsigned i = record.blamed_frame; i < frames.size() && level < recorded_levels; ++i) {
-    const bool is_level = i == record.blamed_frame || (record.level_frames >> i & 1) != 0;
-    if (!is_level) {
-      continue;
-    }
-    Evidence& evidence = record.evidence[level++];
-    if (level != 1 && i + 1 == last) {
+  const unsigned count = static_cast<unsigned>(frames.size());
+  for_each_level(record, count, [&](unsigned level, unsigned i) {
+    Evidence& evidence = record.evidence[level];
+    if (level != 0 && i + 1 == last) {
       evidence = Evidence::outermost;
-      continue;
+      return;
     }
     std::array<u64, most_callers> callers{};
     unsigned known = 0;
-    for (unsigned k = i + 1; k < frames.size() && known < most_callers; ++k) {
+    for (unsigned k = i + 1; k < count && known < most_callers; ++k) {
       callers[known++] = frames[k].registers.rip;
     }
-    const u64 address = frames[i].lookup_address();
     image::Module module;
     image::Function function;
-    bool in_cold_part = false;
     OwnExits own;
-    if (image.find_module(image.context, address, module) &&
-        image.find_owner(image.context, module, address, function, in_cold_part) &&
+    if (find_owner(image, frames[i].lookup_address(), module, function) &&
         find_own_exits(function, frames[i].registers.rip, image, own)) {
       evidence = evidence_of(own, {std::span(callers).first(known), {}}, record.fault.kind, image);
     }
-  }
+  });
 }
 
 }  // namespace selfheal::recover

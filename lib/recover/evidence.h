@@ -20,6 +20,18 @@ namespace selfheal::recover {
 Evidence evidence_of(const OwnExits& own, const HealedCall& site, FaultKind kind,
                      const ImageView& image);
 
+// Calls `visit(level, i)` for the frames that the levels of a record made of `frame_count` frames
+// are: the blamed one, and those outwards that could be rescue points.
+template <typename Visit>
+void for_each_level(const FaultRecord& record, unsigned frame_count, Visit visit) {
+  unsigned level = 0;
+  for (unsigned i = record.blamed_frame; i < frame_count && level < recorded_levels; ++i) {
+    if (i == record.blamed_frame || (record.level_frames >> i & 1) != 0) {
+      visit(level++, i);
+    }
+  }
+}
+
 // Fills record.evidence for the region and its levels. `frames` is what the record was made of. At
 // most 6000 instructions a level; a level that another thread is in the way of stays unknown.
 void weigh_levels(FaultRecord& record, std::span<const Frame> frames, const ImageView& image);

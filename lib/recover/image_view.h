@@ -32,4 +32,12 @@ struct ImageView {
 // The running process, through lib/image.
 const ImageView& live_image();
 
+// The module and the function that `address` belongs to.
+inline bool find_owner(const ImageView& image, u64 address, image::Module& module,
+                       image::Function& function) {
+  bool in_cold_part = false;
+  return image.find_module(image.context, address, module) &&
+         image.find_owner(image.context, module, address, function, in_cold_part);
+}
+
 }  // namespace selfheal::recover

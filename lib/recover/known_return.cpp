@@ -30,15 +30,6 @@ const Exit* exit_with(const OwnExits& own, u64 value) {
   return nullptr;
 }
 
-void take(const Exit& exit, Return& result) {
-  result.has_second = exit.has_second;
-  result.second = exit.second;
-  result.store_count = exit.store_count;
-  for (unsigned i = 0; i < exit.store_count; ++i) {
-    result.stores[i] = exit.stores[i];
-  }
-}
-
 // Nothing speaks for the value but how an int is tested, or not even that.
 bool is_guess(ValueReason reason) {
   return reason == ValueReason::fallback || reason == ValueReason::caller_tests_int;
@@ -64,7 +55,7 @@ void return_nothing(const OwnExits& own, Return& value) {
     value = {};
     for (const Exit& exit : own) {
       if (exit.avoids_fault && exit.store_count != 0) {
-        take(exit, value);
+        leave_as(exit, value);
         break;
       }
     }
@@ -86,7 +77,7 @@ void return_failure(u64 failure, const OwnExits& own, Return& value) {
   value = number_of(failure, ValueReason::declared, error_number);
   value.by_outer_callers = by_outer_callers;
   if (exit != nullptr) {
-    take(*exit, value);
+    leave_as(*exit, value);
   }
 }
 
@@ -96,7 +87,7 @@ Return learned_return(const OwnExits& own, u64 error) {
   const Exit* const exit = exit_with(own, error);
   Return result = number_of(error, ValueReason::learned, exit != nullptr ? exit->error_number : 0);
   if (exit != nullptr) {
-    take(*exit, result);
+    leave_as(*exit, result);
   }
   return result;
 }

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include "lib/base/mangled.h"
 #include "lib/runtime/definitions.h"
 #include "lib/runtime/protect.h"
 
@@ -47,12 +48,6 @@ void on_next(u64 buffer) {
   if (!next_of_ours(buffer)) {
     reinterpret_cast<void (*)(u64)>(native_next)(buffer);
   }
-}
-
-// glibc's PTR_MANGLE: xor with the word at %fs:0x30, then rotated left by 17.
-u64 demangled(u64 word) {
-  asm("rorq $17, %0\n\txorq %%fs:0x30, %0" : "+r"(word));
-  return word;
 }
 
 }  // namespace

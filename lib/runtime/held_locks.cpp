@@ -115,13 +115,9 @@ constexpr Row rows[call_count] = {
 };
 
 u64 function_at(const Frame& frame) {
-  const recover::ImageView& image = recover::live_image();
   image::Module module;
   image::Function function{};
-  bool in_cold_part = false;
-  return image.find_module(image.context, frame.lookup_address(), module) &&
-                 image.find_owner(image.context, module, frame.lookup_address(), function,
-                                  in_cold_part)
+  return recover::find_owner(recover::live_image(), frame.lookup_address(), module, function)
              ? function.start
              : 0;
 }

@@ -19,13 +19,9 @@ void weigh_on_paper(void* argument) {
 }
 
 bool fails_as_learned(const recover::Frame& frame) {
-  const recover::ImageView& image = recover::live_image();
-  const u64 address = frame.lookup_address();
   image::Module module;
   image::Function function{};
-  bool in_cold_part = false;
-  return image.find_module(image.context, address, module) &&
-         image.find_owner(image.context, module, address, function, in_cold_part) &&
+  return recover::find_owner(recover::live_image(), frame.lookup_address(), module, function) &&
          store::has_learned_error(runtime.store.functions, module.id,
                                   module.offset_of(function.start));
 }
@@ -33,17 +29,11 @@ bool fails_as_learned(const recover::Frame& frame) {
 void look_up(void* argument) {
   Diagnosis& diagnosis = *static_cast<Diagnosis*>(argument);
   FaultRecord& record = diagnosis.record;
-  unsigned level = 0;
-  for (unsigned i = record.blamed_frame; i < diagnosis.frame_count && level < recorded_levels;
-       ++i) {
-    if (i != record.blamed_frame && (record.level_frames >> i & 1) == 0) {
-      continue;
-    }
+  recover::for_each_level(record, diagnosis.frame_count, [&](unsigned level, unsigned i) {
     if (fails_as_learned(diagnosis.frames[i])) {
       record.evidence[level] = Evidence::learned;
     }
-    ++level;
-  }
+  });
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include "lib/recover/access.h"
 #include "lib/runtime/named_regions.h"
 #include "lib/runtime/runtime.h"
+#include "lib/store/decision.h"
 
 namespace selfheal::runtime {
 namespace {
@@ -37,14 +38,6 @@ bool asks_about_access(const image::Module& module, const store::CatalogEntry& e
          recover::asks_about_access(recover::live_image(), module, function);
 }
 
-// The user has said what the function fails with (`selfheal learn --set`). What was only learned
-// does not do here: those who were watched may have had an interest in it.
-bool names_error(const image::Module& module, const store::CatalogEntry& entry) {
-  const store::FunctionEntry* const known =
-      runtime.store.functions.find(module.id, entry.entry_offset, 0);
-  return known != nullptr && known->by_user != 0 && known->error_count != 0;
-}
-
 }  // namespace
 
 store::Decision decide_on(const image::Module& module, const store::CatalogEntry& entry) {
@@ -52,17 +45,8 @@ store::Decision decide_on(const image::Module& module, const store::CatalogEntry
   const store::RuleSubject subject{program_name(), file_name(module, buffer, sizeof buffer),
                                    function_name(module, module.bias + entry.entry_offset),
                                    module.id};
-  store::Decision decision;
-  store::decide(store::built_in_rules(), subject, decision);
-  if (decision.mode == store::RuleMode::heal && asks_about_access(module, entry)) {
-    decision.mode = store::RuleMode::known_value;
-  }
-  store::decide(runtime.store.rules.list(), subject, decision);
-  if (decision.mode == store::RuleMode::known_value && names_error(module, entry)) {
-    decision.mode = store::RuleMode::heal;
-  }
-  store::decide(entry, decision);
-  return decision;
+  return store::decide_on(runtime.store, subject, entry,
+                          [&] { return asks_about_access(module, entry); });
 }
 
 const char* objection(const store::Decision& decision) {

@@ -72,7 +72,7 @@ struct Region {
 };
 
 // The innermost activation of `thread` whose faults are to be healed, counted outwards
-// (emulator/engine.h); -1: all of them are only watched.
+// (emulator/engine.h); -1: all of them are only watched, or rescue points for others.
 i32 ruling_activation(const emulator::Thread& thread);
 
 // What its budget goes by (store/budget.h).

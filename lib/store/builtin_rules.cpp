@@ -4,8 +4,9 @@
 // opens the door: for many of them 0 means yes. They are told by their names, and where they live:
 // libraries whose business is authentication or the checking of signatures; and, where there are no
 // names, by the checks of such libraries that they call (lib/recover/access.h). For these only a
-// value that somebody set (`selfheal set`, a rule) or that was learned is returned; else the fault
-// ends the process, as it always did. Too wide a net costs a heal, too narrow a one a break-in.
+// value that somebody set (`selfheal set`, `selfheal learn --set`, a rule) is returned; else the
+// fault ends the process, as it always did. Too wide a net costs a heal, too narrow a one a
+// break-in.
 #include "lib/store/rules.h"
 
 namespace selfheal::store {

@@ -114,6 +114,11 @@ bool has_learned_error(const Functions& functions, const ModuleId& module, u64 e
   return entry != nullptr && entry->error_count != 0;
 }
 
+bool user_names_error(const Functions& functions, const ModuleId& module, u64 entry_offset) {
+  const FunctionEntry* const entry = functions.find(module, entry_offset, 0);
+  return entry != nullptr && entry->by_user != 0 && entry->error_count != 0;
+}
+
 const char* name_of(DeclaredType type) {
   switch (type) {
     case DeclaredType::unknown:

@@ -113,6 +113,10 @@ class Functions {
 // Is there a value that the function is known to fail with?
 bool has_learned_error(const Functions& functions, const ModuleId& module, u64 entry_offset);
 
+// Has the user said what it fails with (`selfheal learn --set`)? What was only learned is not
+// enough where access is decided about: those who were watched may have had an interest in it.
+bool user_names_error(const Functions& functions, const ModuleId& module, u64 entry_offset);
+
 const char* name_of(DeclaredType type);
 
 }  // namespace selfheal::store

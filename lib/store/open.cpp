@@ -47,6 +47,15 @@ class Opener {
   bool open_functions();
   bool open_live();
   bool open_learning();
+
+  // Files that only the owner writes.
+  template <typename List>
+  bool load(const Descriptor& file, const FilePath& path, List& list) {
+    FileStatus status = {};
+    return trusted(file.get(), path, S_IWGRP | S_IWOTH, status) &&
+           list.load(file.get(), path.c_str(), error_);
+  }
+
   template <typename Fill>
   long make_file(const char* final_name, u32 mode, Fill fill);
   long make_journal();
@@ -242,9 +251,7 @@ bool Opener::open_catalog() {
   if (!file.open()) {
     return refuse(path.c_str(), reason_of(file.result()), "it cannot be opened");
   }
-  FileStatus status = {};
-  return trusted(file.get(), path, S_IWGRP | S_IWOTH, status) &&
-         store_.catalog.load(file.get(), path.c_str(), error_);
+  return load(file, path, store_.catalog);
 }
 
 bool Opener::open_rules() {
@@ -257,9 +264,7 @@ bool Opener::open_rules() {
     return refuse(path.c_str(), reason_of(file.result()),
                   "let your group read it (mode 0640): nothing is healed without its rules");
   }
-  FileStatus status = {};
-  return trusted(file.get(), path, S_IWGRP | S_IWOTH, status) &&
-         store_.rules.load(file.get(), path.c_str(), error_);
+  return load(file, path, store_.rules);
 }
 
 bool Opener::open_functions() {
@@ -271,9 +276,7 @@ bool Opener::open_functions() {
   if (!file.open()) {
     return refuse(path.c_str(), reason_of(file.result()), "it cannot be opened");
   }
-  FileStatus status = {};
-  return trusted(file.get(), path, S_IWGRP | S_IWOTH, status) &&
-         store_.functions.load(file.get(), path.c_str(), error_);
+  return load(file, path, store_.functions);
 }
 
 bool Opener::open_live() {

@@ -1,11 +1,24 @@
-// The register file of a signal's ucontext, or of getcontext.
+// The register file of a signal's ucontext, or of getcontext; and the stack it is on.
 #pragma once
 
+#include <pthread.h>
 #include <ucontext.h>
 
 #include "lib/base/registers.h"
+#include "lib/base/types.h"
 
 namespace selfheal::test {
+
+// Where the calling thread's stack begins.
+inline u64 stack_top() {
+  pthread_attr_t attributes;
+  pthread_getattr_np(pthread_self(), &attributes);
+  void* low = nullptr;
+  size_t size = 0;
+  pthread_attr_getstack(&attributes, &low, &size);
+  pthread_attr_destroy(&attributes);
+  return address_of(low) + size;
+}
 
 inline Registers registers_of(const ucontext_t& context) {
   const auto& gregs = context.uc_mcontext.gregs;

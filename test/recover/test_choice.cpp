@@ -27,16 +27,6 @@ recover::OwnExits own;
 recover::Return chosen;
 volatile long seen;
 
-u64 stack_top() {
-  pthread_attr_t attributes;
-  pthread_getattr_np(pthread_self(), &attributes);
-  void* low = nullptr;
-  size_t size = 0;
-  pthread_attr_getstack(&attributes, &low, &size);
-  pthread_attr_destroy(&attributes);
-  return address_of(low) + size;
-}
-
 const recover::ExitStore* store_at(u8 argument, i32 offset) {
   for (unsigned i = 0; i < chosen.store_count; ++i) {
     if (chosen.stores[i].argument == argument && chosen.stores[i].offset == offset) {
@@ -108,7 +98,8 @@ long fault(long value) {
   getcontext(&context);
   const Registers registers = test::registers_of(context);
   recover::Frame frames[8];
-  const unsigned count = recover::unwind(registers, {registers.gpr[rsp], stack_top()}, frames);
+  const unsigned count =
+      recover::unwind(registers, {registers.gpr[rsp], test::stack_top()}, frames);
   u64 callers[8];
   unsigned known = 0;
   for (unsigned i = 2; i < count; ++i) {

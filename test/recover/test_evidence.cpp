@@ -22,16 +22,6 @@ namespace {
 
 std::vector<Evidence> seen_at_fault;
 
-u64 stack_top() {
-  pthread_attr_t attributes;
-  pthread_getattr_np(pthread_self(), &attributes);
-  void* low = nullptr;
-  size_t size = 0;
-  pthread_attr_getstack(&attributes, &low, &size);
-  pthread_attr_destroy(&attributes);
-  return address_of(low) + size;
-}
-
 // The library is part of this program, and so the application would be the system's.
 recover::ImageView process() {
   recover::ImageView view = recover::live_image();
@@ -67,7 +57,8 @@ void faulting() {
   getcontext(&context);
   const Registers registers = test::registers_of(context);
   recover::Frame frames[max_frames];
-  const unsigned count = recover::unwind(registers, {registers.gpr[rsp], stack_top()}, frames);
+  const unsigned count =
+      recover::unwind(registers, {registers.gpr[rsp], test::stack_top()}, frames);
   REQUIRE(count > 2);
   Fault fault{};
   fault.kind = FaultKind::null_access;

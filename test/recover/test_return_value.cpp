@@ -24,16 +24,6 @@ namespace {
 volatile int worked;
 recover::ReturnValue inferred;
 
-u64 stack_top() {
-  pthread_attr_t attributes;
-  pthread_getattr_np(pthread_self(), &attributes);
-  void* low = nullptr;
-  size_t size = 0;
-  pthread_attr_getstack(&attributes, &low, &size);
-  pthread_attr_destroy(&attributes);
-  return address_of(low) + size;
-}
-
 struct Level {
   const char* name;
   const caller* callers;
@@ -60,7 +50,8 @@ long probe() {
   getcontext(&context);
   const Registers registers = test::registers_of(context);
   recover::Frame frames[8];
-  const unsigned count = recover::unwind(registers, {registers.gpr[rsp], stack_top()}, frames);
+  const unsigned count =
+      recover::unwind(registers, {registers.gpr[rsp], test::stack_top()}, frames);
   u64 addresses[8];
   for (unsigned i = 1; i < count; ++i) {
     addresses[i - 1] = frames[i].registers.rip;

@@ -16,14 +16,7 @@ using namespace selfheal;
 namespace {
 
 recover::StackBounds own_stack() {
-  pthread_attr_t attributes;
-  pthread_getattr_np(pthread_self(), &attributes);
-  void* low = nullptr;
-  size_t size = 0;
-  pthread_attr_getstack(&attributes, &low, &size);
-  pthread_attr_destroy(&attributes);
-  return {page_down(address_of(__builtin_frame_address(0))) - 4 * page_size,
-          address_of(low) + size};
+  return {page_down(address_of(__builtin_frame_address(0))) - 4 * page_size, test::stack_top()};
 }
 
 // What libgcc's unwinder says, from this function's caller outwards.
