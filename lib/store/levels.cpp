@@ -2,6 +2,8 @@
 
 #include <initializer_list>
 
+#include "lib/store/remedies.h"
+
 namespace selfheal::store {
 namespace {
 
@@ -66,6 +68,12 @@ void for_each_candidate(const CatalogEntry& entry, Visit visit) {
   }
 }
 
+// A check of the stack refuses at the region's own entry, and a remedy of the allocator's at a call
+// of malloc or free: nobody further out is rolled back for that.
+bool fails_itself(const CatalogEntry& entry) {
+  return has_remedy(entry.remedies, Remedy::stack_check) || !needs_engine(entry);
+}
+
 void add_to(u16& count, u64 more, u32& overflow) {
   const u64 sum = count + (more < 0xffff ? more : 0xffff);
   overflow |= sum > 0x7fff ? 1U : 0U;
@@ -124,7 +132,7 @@ u64 value_of(const CatalogEntry& entry, Candidate candidate) {
 bool usable(const CatalogEntry& entry, Candidate candidate) {
   const u32 level = candidate.level;
   if (level >= level_count(entry) || static_cast<u8>(candidate.slot) >= values_a_level ||
-      (entry.unfit_levels >> level & 1) != 0) {
+      (entry.unfit_levels >> level & 1) != 0 || (level != 0 && fails_itself(entry))) {
     return false;
   }
   return candidate.slot == ValueSlot::best ||

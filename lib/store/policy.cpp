@@ -111,11 +111,11 @@ FaultCounted count_fault(const FaultRecord& record, CatalogEntry& entry) {
   const bool explained = entry.fault_kind == FaultKind::heap_corruption;
   const Candidate before = in_use(entry);
   follow_stack(record, entry);
-  move_on(entry);
-  const bool moved = !(in_use(entry) == before);
   describe_fault(record, entry);
   const bool check_changed = change_remedy(record, entry);
   const bool remedy_changed = choose_remedies(record, entry) || check_changed;
+  move_on(entry);  // among those that the remedies leave
+  const bool moved = !(in_use(entry) == before);
   // A region with an integrity fault is suspect as a whole, also for its harmless sites.
   const bool stop = default_policy(record.fault.kind) == Policy::stop;
   if (stop && entry.policy_by_user == 0 && entry.policy != Policy::stop) {

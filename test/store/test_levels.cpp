@@ -6,6 +6,7 @@
 #include "lib/store/catalog.h"
 #include "lib/store/levels.h"
 #include "lib/store/policy.h"
+#include "lib/store/remedies.h"
 #include "lib/store/sanitize.h"
 #include "test/store/support.h"
 #include "test/support/random.h"
@@ -49,7 +50,8 @@ Candidate chosen_the_long_way(const CatalogEntry& entry) {
   std::vector<Candidate> all;
   for (u8 level = 0; level < max_levels; ++level) {
     for (u8 slot = 0; slot < values_a_level; ++slot) {
-      if (usable(entry, {level, static_cast<ValueSlot>(slot)})) {
+      const bool alone = has_remedy(entry.remedies, Remedy::stack_check) || !needs_engine(entry);
+      if ((level == 0 || !alone) && usable(entry, {level, static_cast<ValueSlot>(slot)})) {
         all.push_back({level, static_cast<ValueSlot>(slot)});
       }
     }
@@ -167,6 +169,30 @@ TEST_CASE("a new region begins at the innermost function that knows how to fail"
   CHECK(entry_from(record).level == 0);
 }
 
+TEST_CASE("what is refused by a check of the stack has no levels, until the engine takes over") {
+  FaultRecord record = deep_fault(2);
+  record.fault.kind = FaultKind::stack_exhaustion;
+  record.detail.stride = 4096;
+  record.evidence[0] = Evidence::nobody;
+  record.evidence[1] = Evidence::own_error;
+  CatalogEntry entry = entry_from(record);
+  REQUIRE(has_remedy(entry.remedies, Remedy::stack_check));
+  CHECK(in_use(entry) == guess);
+  CHECK_FALSE(usable(entry, outer));
+  record.time_ns = 20;
+  record.remedies = entry.remedies;  // the check was made, and did not help
+  CHECK(count_fault(record, entry) == FaultCounted::policy_changed);
+  CHECK_FALSE(has_remedy(entry.remedies, Remedy::stack_check));
+  CHECK(in_use(entry) == outer);
+}
+
+TEST_CASE("where a bad free is left out nobody fails") {
+  FaultRecord record = deep_fault(2);
+  record.fault.kind = FaultKind::bad_free;
+  record.evidence[1] = Evidence::own_error;
+  CHECK(in_use(entry_from(record)) == guess);
+}
+
 TEST_CASE("what is known of functions on another stack is forgotten, and new knowledge counts") {
   FaultRecord record = deep_fault(3);
   record.evidence[0] = Evidence::granted;
@@ -271,6 +297,7 @@ TEST_CASE("random entries: the choice is the rule's, among those there are; dama
             random.below(6) == 0 ? static_cast<Verdict>(random.below(9)) : Verdict::none;
       }
     }
+    entry.remedies = static_cast<u8>(random.below(4) == 0 ? random.below(256) : 0);
     entry.unfit_levels = static_cast<u8>(random.below(4) == 0 ? random.below(256) : 0);
     entry.level = static_cast<u8>(random.below(16));
     entry.value_slot = static_cast<u8>(random.below(16));
