@@ -104,6 +104,8 @@ Outcome resume(Thread& thread);
 // nesting() the outermost.
 u32 nesting(const Thread& thread);
 u64 region_at_level(const Thread& thread, u32 outwards);
+// The region whose function that activation's has gone on in by a jump; else the same.
+u64 come_to_at_level(const Thread& thread, u32 outwards);
 struct CallState {
   const Registers* checkpoint;
   u64 return_address;

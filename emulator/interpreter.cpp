@@ -221,6 +221,7 @@ Outcome run(Thread& t) {
   m.other_stack = false;
   m.instructions = 0;
   m.nest.depth = 0;
+  m.nest.come_to = t.region_index;
   forget(m.serving);
   m.deadline = 0;
   const u64 limit = t.instruction_limit != 0 ? t.instruction_limit : the_config.instruction_budget;

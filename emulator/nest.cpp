@@ -33,6 +33,7 @@ void keep(const Thread& t, const Machine& m, Outer& outer) {
   outer.entry_sp = t.entry_sp;
   outer.return_address = t.return_address;
   outer.region_index = t.region_index;
+  outer.come_to = m.nest.come_to;
   copy_registers(outer.checkpoint, t.checkpoint);
   outer.checkpoint_mxcsr = t.checkpoint_mxcsr;
   outer.checkpoint_x87_control = t.checkpoint_x87_control;
@@ -44,6 +45,7 @@ void bring_back(Thread& t, Machine& m, const Outer& outer) {
   t.entry_sp = outer.entry_sp;
   t.return_address = outer.return_address;
   t.region_index = outer.region_index;
+  m.nest.come_to = outer.come_to;
   copy_registers(t.checkpoint, outer.checkpoint);
   t.checkpoint_mxcsr = outer.checkpoint_mxcsr;
   t.checkpoint_x87_control = outer.checkpoint_x87_control;
@@ -56,6 +58,7 @@ void begin(Thread& t, u64 index, u64 entry) {
   keep(t, m, outer);
   outer.mark = t.log.begin_nested();
   t.region_index = index;
+  m.nest.come_to = index;
   t.entry_sp = t.guest.gpr[rsp];
   t.return_address = raw_load<u64>(t.entry_sp);
   copy_registers(t.checkpoint, t.guest);
@@ -83,8 +86,11 @@ void drop(Thread& t) {
 }  // namespace
 
 const Op* do_enter_region(Thread& t, const Op& op) {
-  const Nest& nest = machine_of(t).nest;
-  if (nest.depth < Nest::capacity && begins_a_call(t) && !runs_already(t, nest, op.immediate)) {
+  Machine& m = machine_of(t);
+  if (t.guest.gpr[rsp] == t.entry_sp && !m.other_stack) {
+    m.nest.come_to = op.immediate;
+  } else if (m.nest.depth < Nest::capacity && begins_a_call(t) &&
+             !runs_already(t, m.nest, op.immediate)) {
     begin(t, op.immediate, op.rip);
   }
   return &op + 1;
@@ -104,6 +110,11 @@ u32 nesting(const Thread& t) {
 u64 region_at_level(const Thread& t, u32 outwards) {
   const Nest& nest = static_cast<const Machine*>(t.scratch)->nest;
   return outwards == 0 ? t.region_index : nest.outer[nest.depth - outwards].region_index;
+}
+
+u64 come_to_at_level(const Thread& t, u32 outwards) {
+  const Nest& nest = static_cast<const Machine*>(t.scratch)->nest;
+  return outwards == 0 ? nest.come_to : nest.outer[nest.depth - outwards].come_to;
 }
 
 CallState call_at_level(const Thread& t, u32 outwards) {

@@ -14,7 +14,9 @@
 // both.
 //
 // Another call of a region that is running already (a recursion) begins no activation: it is its
-// outermost call that is rolled back. Nor does one that is nested deeper than there is room.
+// outermost call that is rolled back. Nor does one that is nested deeper than there is room, nor a
+// jump from the function that the innermost activation is of (a tail call, whose frame is that
+// function's): the activation is then of both, and remembers which one it has come to.
 #pragma once
 
 #include "emulator/undo_log.h"
@@ -30,6 +32,7 @@ struct Outer {
   u64 entry_sp;
   u64 return_address;
   u64 region_index;
+  u64 come_to;  // the region that it has jumped to; else region_index
   Registers checkpoint;
   u32 checkpoint_mxcsr;
   u16 checkpoint_x87_control;
@@ -41,6 +44,7 @@ struct Outer {
 struct Nest {
   static constexpr u32 capacity = 12;
   u32 depth;
+  u64 come_to;  // of the innermost activation
   Outer outer[capacity];
 };
 

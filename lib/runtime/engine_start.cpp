@@ -93,8 +93,7 @@ bool died_of_abort() {
   if (ruling < 0) {
     return false;
   }
-  const Region& region =
-      region_at(emulator::region_at_level(emulator::this_thread, static_cast<u32>(ruling)));
+  const Region& region = ruling_region(emulator::this_thread, static_cast<u32>(ruling));
   const store::CatalogEntry* entry = runtime.store.catalog.find(region.catalog_id);
   return entry != nullptr && is_abort(entry->fault_kind);
 }

@@ -155,7 +155,7 @@ struct RescuePoint {
 // Then the faulting region itself returns what seems best.
 RescuePoint rescue_point_of(const Thread& thread, const Region& region, u32 ruling) {
   const u64 wanted = __atomic_load_n(&region.rescue_entry, __ATOMIC_ACQUIRE);
-  for (u32 i = ruling + 1; wanted != 0 && i <= emulator::nesting(thread); ++i) {
+  for (u32 i = ruling; wanted != 0 && i <= emulator::nesting(thread); ++i) {
     const Region& outer = region_at(emulator::region_at_level(thread, i));
     if (outer.entry == wanted) {
       return {&outer,
@@ -166,7 +166,11 @@ RescuePoint rescue_point_of(const Thread& thread, const Region& region, u32 ruli
     }
   }
   const u8 slot = region.level == 0 ? region.value_slot : 0;
-  return {&region, ruling, region.catalog_id, {0, static_cast<store::ValueSlot>(slot)}};
+  // Jumped to, it returns to the caller of the function that jumped, and its arguments are not
+  // known any more: that function returns its error for both.
+  const Region& own = region_at(emulator::region_at_level(thread, ruling));
+  const Region* const fails = region.value_set ? &region : &own;
+  return {fails, ruling, region.catalog_id, {0, static_cast<store::ValueSlot>(slot)}};
 }
 
 Return value_at(const Thread& thread, const RescuePoint& point) {
@@ -226,7 +230,7 @@ bool heal(Thread& thread, const Outcome& outcome, VectorResult& vector) {
     return false;
   }
   const u32 inner = static_cast<u32>(ruling);
-  const Region& region = region_at(emulator::region_at_level(thread, inner));  // its rules hold
+  const Region& region = ruling_region(thread, inner);  // its rules hold
   if (outcome.stop == Stop::budget || outcome.stop == Stop::log_full) {
     note_time_out(thread);
   }

@@ -109,17 +109,26 @@ void remove_unwanted(const Wanted& wanted, Threads threads) {
   }
 }
 
+bool rules(const Region& region) {
+  return !region.watched_only && (!region.rescue_only || region.stands_in);
+}
+
 }  // namespace
 
 Region& region_at(u64 index) {
   return regions[index % patch::max_regions];
 }
 
+Region& ruling_region(const emulator::Thread& thread, u32 outwards) {
+  Region& own = region_at(emulator::region_at_level(thread, outwards));
+  Region& come_to = region_at(emulator::come_to_at_level(thread, outwards));
+  return own.rescue_only && rules(come_to) ? come_to : own;
+}
+
 i32 ruling_activation(const emulator::Thread& thread) {
   const u32 depth = emulator::nesting(thread);
   for (u32 i = 0; i <= depth; ++i) {
-    const Region& region = region_at(emulator::region_at_level(thread, i));
-    if (!region.watched_only && (!region.rescue_only || region.stands_in)) {
+    if (rules(ruling_region(thread, i))) {
       return static_cast<i32>(i);
     }
   }

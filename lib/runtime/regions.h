@@ -75,6 +75,10 @@ struct Region {
 // (emulator/engine.h); -1: all of them are only watched, or rescue points for others.
 i32 ruling_activation(const emulator::Thread& thread);
 
+// The region whose faults they are in that activation. A rescue point may have gone on in it by a
+// jump (emulator/nest.h).
+Region& ruling_region(const emulator::Thread& thread, u32 outwards);
+
 // What its budget goes by (store/budget.h).
 inline u64 budget_key(const Region& region) {
   return region.catalog_id != 0 ? region.catalog_id : region.function.code_hash;

@@ -5,6 +5,7 @@
      average WHAT    the caller divides by the result: 0, the best guess, is no good, -1 is
      describe NAME   the caller ignores the result and uses an out-parameter that was never set
      gossip NAME     the same, but the caller has talked to others: it cannot be taken back
+     relay NAME      the caller calls it or, where the name begins with a t, jumps to it
      order NAME      a region in a region: a failing price() is not the end of order()
      poison          healed, but another thread then ends the process
      killed          healed, but the process is killed before it asks for the next request
@@ -129,6 +130,21 @@ FUNCTION int gossip(const char* name) {
   return stock < 0 ? -1 : stock + 1;
 }
 
+/* Levels 0 and 1 of `relay`. */
+FUNCTION int last(const char* name) {
+  count(1);
+  return strcmp(name, "nut") == 0 ? 1 : *nowhere;
+}
+
+FUNCTION int hand_on(const char* name) {
+  if (name[0] == 't') {
+    return last(name); /* whose frame takes the place of this one */
+  }
+  const int result = last(name);
+  count(-1);
+  return result < 0 ? -1 : result + 1;
+}
+
 /* `order`: a region of its own, with another one inside. */
 FUNCTION int price_of(const char* name) {
   if (strcmp(name, "gift") == 0 || strcmp(name, "both") == 0) {
@@ -219,6 +235,9 @@ FUNCTION void handle(const char* verb, const char* argument) {
   } else if (strcmp(verb, "gossip") == 0) {
     const int result = gossip(argument);
     say_or_refuse(result < 0, "gossip", result);
+  } else if (strcmp(verb, "relay") == 0) {
+    const int result = hand_on(argument);
+    say_or_refuse(result < 0, "relay", result);
   } else if (strcmp(verb, "poison") == 0) {
     say("survived", poison());
   } else if (strcmp(verb, "killed") == 0) {
