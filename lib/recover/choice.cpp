@@ -40,10 +40,6 @@ namespace {
 constexpr u32 largest_object = 256;  // bytes
 constexpr int never = -1000;
 
-bool is_error_status(u64 value) {
-  return value >= 400 && value < 600;
-}
-
 struct Candidate {
   const Exit* exit;  // nullptr: the caller's
   u64 value;
@@ -179,8 +175,6 @@ class Choice {
       any_negative_ = any_negative_ || static_cast<i64>(exit.value) < 0;
       knows_one_ = knows_one_ || exit.value == 1;
       knows_more_ = knows_more_ || exit.value > 1;
-      knows_status_ = knows_status_ || (form == Exit::constant && is_error_status(exit.value));
-      knows_code_ = knows_code_ || (form == Exit::constant && static_cast<i64>(exit.value) <= 0);
       if (exit.behind_fault && exit.failed_calls == 0) {
         ++behind;
         success_ = &candidates_[count_ - 1];
@@ -234,8 +228,8 @@ class Choice {
     const auto value = static_cast<i64>(candidate.value);
     const bool special =
         use_.reason == ValueReason::caller_compares && value != -1 && candidate.value == use_.value;
-    const bool refuses = has_statuses() ? is_error_status(candidate.value)
-                                        : value < 0 && any_not_negative_ && !special;
+    const bool refuses = own_.has_statuses() ? is_error_status(candidate.value)
+                                             : value < 0 && any_not_negative_ && !special;
     points += refuses ? 6 : exit->error_number != 0 ? 3 : 0;
     points -= is_what_is_expected(candidate) ? 3 : 0;
     return points + (value == 0 && exit->avoids_fault && knows_one_ && !knows_more_ ? 2 : 0);
@@ -246,9 +240,6 @@ class Choice {
     return compared_with_ > 1 && static_cast<i64>(candidate.value) == compared_with_ &&
            candidate.course.failure <= asked_for_.failure;
   }
-
-  // Beside codes of 0 or less.
-  bool has_statuses() const { return knows_status_ && knows_code_; }
 
   int beside_success(const Candidate& candidate) const {
     if (success_ == nullptr) {
@@ -275,7 +266,7 @@ class Choice {
     // A word compared with 1 is a truth value, unless what it is when all goes well is known.
     const bool truth = use_.reason == ValueReason::caller_compares && use_.value == 0;
     if (!number || use_.reason == ValueReason::fallback || (pointer && any_negative_) ||
-        (truth && success_ != nullptr) || (asking_ == Use::sign && has_statuses())) {
+        (truth && success_ != nullptr) || (asking_ == Use::sign && own_.has_statuses())) {
       return 0;  // ... and a comparison with 300 looks like one with a count
     }
     const bool sided = asking_ == Use::null || asking_ == Use::sign ||
@@ -320,10 +311,8 @@ class Choice {
   bool always_ = false;      // it returns nothing else
   bool any_behind_ = false;  // an exit lies behind the fault
   bool knows_one_ = false;
-  bool knows_more_ = false;    // than 0 and 1
-  bool knows_status_ = false;  // of HTTP, an error's
-  bool knows_code_ = false;    // 0 or negative
-  Course asked_for_ = {};      // of the value that the caller's code asks for
+  bool knows_more_ = false;  // than 0 and 1
+  Course asked_for_ = {};    // of the value that the caller's code asks for
 };
 
 }  // namespace

@@ -14,10 +14,14 @@
 // for, and answers; one point remains for having been returned at once.
 #include "lib/recover/course.h"
 
+#include <algorithm>
 #include <initializer_list>
+#include <string_view>
 
 #include "lib/recover/code_walk.h"
 #include "lib/recover/failure_words.h"
+#include "lib/recover/imports.h"
+#include "lib/recover/never_returns.h"
 #include "lib/recover/on_paper.h"
 #include "lib/recover/side.h"
 
@@ -26,7 +30,19 @@ namespace {
 
 constexpr unsigned before_decision = 48;  // instructions
 constexpr unsigned behind_decision = 24;
+constexpr unsigned to_the_end = 128;  // of a function that may empty all registers when it returns
 constexpr unsigned most_levels = 4;
+constexpr unsigned most_callees = 4;
+
+bool is_exit(std::string_view name) {
+  for (const std::string_view exit : {"exit", "_exit", "_Exit", "quick_exit", "abort", "err",
+                                      "errx", "verr", "verrx", "__assert_fail"}) {
+    if (name == exit) {
+      return true;
+    }
+  }
+  return false;
+}
 
 class Follower {
  public:
@@ -35,10 +51,17 @@ class Follower {
     paper_.behind_call(value);
   }
 
+  // Asks up to `count` of the functions that are called behind the decision whether they return.
+  void ask_callees(unsigned count) {
+    callees_to_ask = count;
+    most_behind_ = to_the_end;
+    walk_.grant(before_decision + to_the_end);
+  }
+
   void run() {
     u64 at = start_;
     while (walk_.fetch(at)) {
-      if (course.decided && ++since_ > behind_decision) {
+      if (course.decided && ++since_ > most_behind_) {
         return;
       }
       switch (walk_.category()) {
@@ -56,6 +79,10 @@ class Follower {
           continue;
         case ZYDIS_CATEGORY_CALL:
           listen();
+          if (course.decided && callees_to_ask != 0 && is_the_end()) {
+            dies = true;
+            return;
+          }
           paper_.call();
           called_ = true;
           break;
@@ -88,7 +115,9 @@ class Follower {
   }
 
   Course course = {};
-  bool returned = false;  // to its caller, with `result`
+  unsigned callees_to_ask = 0;  // that are left
+  bool dies = false;            // one of them does not return
+  bool returned = false;        // to its caller, with `result`
   Known result;
 
  private:
@@ -100,6 +129,18 @@ class Follower {
           course.says_so || (course.decided && argument.is_constant() &&
                              speaks_of_failure(image_, static_cast<u64>(argument.number)));
     }
+  }
+
+  // The call that it stands before.
+  bool is_the_end() {
+    --callees_to_ask;
+    if (const char* const name = imported_callee(image_, walk_, start_); name != nullptr) {
+      return is_exit(name);
+    }
+    image::Module module;
+    image::Function callee;
+    return walk_.target() != 0 && find_owner(image_, walk_.target(), module, callee) &&
+           never_returns(image_, callee);
   }
 
   void note(u64 place, bool taken) {
@@ -190,6 +231,7 @@ class Follower {
   Paper paper_;
   bool called_ = false;
   unsigned since_ = 0;
+  unsigned most_behind_ = behind_decision;
 };
 
 }  // namespace
@@ -222,6 +264,23 @@ Course course_of(const Exit& exit, const FrameArguments& arguments,
     value = static_cast<u64>(follower.result.number);
   }
   return course;
+}
+
+bool ends_the_process(u64 value, std::span<const u64> return_addresses, const ImageView& image) {
+  unsigned left = most_callees;
+  for (const u64 address :
+       return_addresses.first(std::min<u64>(return_addresses.size(), most_levels))) {
+    Follower follower(value, address, image);
+    follower.ask_callees(left);
+    follower.run();
+    left = follower.callees_to_ask;
+    if (follower.dies || !follower.returned || !follower.result.is_constant() ||
+        !follower.result.tainted) {
+      return follower.dies;
+    }
+    value = static_cast<u64>(follower.result.number);
+  }
+  return false;
 }
 
 Course course_of(u64 value, std::span<const u64> return_addresses, const ImageView& image) {

@@ -35,4 +35,8 @@ Course course_of(const Exit& exit, const FrameArguments& arguments,
 // The same for a value that no exit of the function's is known for.
 Course course_of(u64 value, std::span<const u64> return_addresses, const ImageView& image);
 
+// Whether a function is called on that way that never returns: exit(), fatal(). Four of those that
+// are called are looked through, at most 4096 instructions each.
+bool ends_the_process(u64 value, std::span<const u64> return_addresses, const ImageView& image);
+
 }  // namespace selfheal::recover

@@ -1,5 +1,6 @@
 #include "lib/recover/evidence.h"
 
+#include <algorithm>
 #include <array>
 
 #include "lib/recover/caller_use.h"
@@ -31,28 +32,50 @@ bool never_fails(const OwnExits& own) {
          static_cast<i64>(own.exits[0].value) >= 0;
 }
 
+// Its callers go another way with `value` than with the only one that it ever returns.
+bool is_told_apart(u64 value, const OwnExits& own, const HealedCall& site, const ImageView& image) {
+  const Course there = course_of(value, site.return_addresses, image);
+  const Course usual = course_of(own.exits[0].value, site.return_addresses, image);
+  return there.decided && usual.decided && there.branches != usual.branches;
+}
+
 // 0 is what a success returns, too, but where the caller's code says otherwise.
 bool may_be_success(u64 value, Use use) {
   return value == 0 && use != Use::null && use != Use::zero_is_error;
 }
 
-// Of a number in rax, where the function knows it itself.
+// A negative constant beside others: a failure by custom, though no way leads there past the fault.
+bool is_negative_beside_others(u64 value, const OwnExits& own) {
+  const auto negative = [](u64 number) { return static_cast<i64>(number) < 0; };
+  return negative(value) && std::any_of(own.begin(), own.end(), [&](const Exit& exit) {
+           return exit.kind == Exit::constant && !negative(exit.value);
+         });
+}
+
+// Of a number in rax, where the function knows it itself. Further out than the fault, the caller
+// has to take it for a failure, and it is to be no success by any custom: nginx's phases are called
+// again and again by who gets -1 from them.
 Evidence of_number(const Return& chosen, const OwnExits& own, Use use, const HealedCall& site,
-                   const ImageView& image) {
+                   const ImageView& image, bool faulted) {
   const Exit* const exit = exit_of(own, chosen.in_rax.value);
   if (exit == nullptr) {
     return Evidence::guess;
   }
   const Course course = course_of(*exit, site.arguments, site.return_addresses, image);
-  const bool away = course.cold || course.aborts;
+  bool refuses = course.cold || course.aborts;
   if (own.is_truth_value()) {
-    return away || course.failure > 0 ? Evidence::own_error : Evidence::yes_or_no;
+    return refuses || course.failure > 0 ? Evidence::own_error : Evidence::yes_or_no;
   }
-  // A success returns soon, too: that alone says little of 0.
-  constexpr int clear = 3;
   const bool fine = may_be_success(exit->value, use);
-  const bool refused = away || course.failure >= (fine ? clear : 1);
-  return refused || (exit->avoids_fault && !fine) ? Evidence::own_error : Evidence::guess;
+  if (faulted) {
+    constexpr int clear = 3;  // a success returns soon, too: that alone says little of 0
+    refuses |= course.failure >= (fine ? clear : 1) || (exit->avoids_fault && !fine) ||
+               is_negative_beside_others(exit->value, own);
+  } else {
+    refuses |=
+        (course.failure > 0 && !fine) || (is_error_status(exit->value) && own.has_statuses());
+  }
+  return refuses ? Evidence::own_error : Evidence::guess;
 }
 
 // Index of main's frame, or that of what its thread began with: the outermost one of the
@@ -70,17 +93,10 @@ unsigned outermost(std::span<const Frame> frames, const ImageView& image) {
   return i != 0 && i != end ? i - 1 : ~0U;
 }
 
-}  // namespace
-
-Evidence evidence_of(const OwnExits& own, const HealedCall& site, FaultKind kind,
-                     const ImageView& image) {
-  if (site.return_addresses.empty()) {
-    return Evidence::unknown;
-  }
-  if (is_system(site.return_addresses[0] - 1, image)) {
-    return Evidence::library;
-  }
-  const Return chosen = choose_return(own, site, kind, image);
+// What is returned is `chosen`. That a caller tells it apart is enough for the faulting function,
+// but no reason to go further out.
+Evidence of_return(const Return& chosen, const OwnExits& own, const HealedCall& site,
+                   const ImageView& image, bool faulted) {
   const CallerUse use = use_by_callers(site.return_addresses, image);
   if (chosen.store_count != 0 && (chosen.is_void || chosen.is_object)) {
     return Evidence::own_error;
@@ -89,11 +105,12 @@ Evidence evidence_of(const OwnExits& own, const HealedCall& site, FaultKind kind
     return Evidence::nobody;
   }
   if (never_fails(own)) {
-    return Evidence::granted;
+    return faulted && is_told_apart(chosen.in_rax.value, own, site, image) ? Evidence::asked
+                                                                           : Evidence::granted;
   }
   switch (chosen.in_rax.reason) {
     case ValueReason::own_error:
-      return of_number(chosen, own, use.use, site, image);
+      return of_number(chosen, own, use.use, site, image, faulted);
     case ValueReason::own_object:
       return Evidence::own_error;
     case ValueReason::truth_value:
@@ -107,6 +124,23 @@ Evidence evidence_of(const OwnExits& own, const HealedCall& site, FaultKind kind
     default:
       return Evidence::guess;
   }
+}
+
+}  // namespace
+
+Evidence evidence_of(const OwnExits& own, const HealedCall& site, FaultKind kind,
+                     const ImageView& image, bool faulted) {
+  if (site.return_addresses.empty()) {
+    return Evidence::unknown;
+  }
+  if (is_system(site.return_addresses[0] - 1, image)) {
+    return Evidence::library;
+  }
+  const Return chosen = choose_return(own, site, kind, image);
+  const Evidence evidence = of_return(chosen, own, site, image, faulted);
+  return can_fail(evidence) && ends_the_process(chosen.in_rax.value, site.return_addresses, image)
+             ? Evidence::outermost
+             : evidence;
 }
 
 void weigh_levels(FaultRecord& record, std::span<const Frame> frames, const ImageView& image) {
@@ -128,7 +162,8 @@ void weigh_levels(FaultRecord& record, std::span<const Frame> frames, const Imag
     OwnExits own;
     if (find_owner(image, frames[i].lookup_address(), module, function) &&
         find_own_exits(function, frames[i].registers.rip, image, own)) {
-      evidence = evidence_of(own, {std::span(callers).first(known), {}}, record.fault.kind, image);
+      evidence = evidence_of(own, {std::span(callers).first(known), {}}, record.fault.kind, image,
+                             level == 0);
     }
   });
 }

@@ -16,9 +16,10 @@
 
 namespace selfheal::recover {
 
-// Of a function whose exits are `own`. Signal-safe; a few hundred instructions decoded.
+// Of a function whose exits are `own`; `faulted`: the region itself, not one further out.
+// Signal-safe; a few hundred instructions decoded, and the functions that ends_the_process() asks.
 Evidence evidence_of(const OwnExits& own, const HealedCall& site, FaultKind kind,
-                     const ImageView& image);
+                     const ImageView& image, bool faulted);
 
 // Calls `visit(level, i)` for the frames that the levels of a record made of `frame_count` frames
 // are: the blamed one, and those outwards that could be rescue points.

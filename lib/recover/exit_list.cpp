@@ -83,6 +83,16 @@ bool OwnExits::is_count() const {
   return next > 2;
 }
 
+bool OwnExits::has_statuses() const {
+  bool status = false;
+  bool code = false;
+  for (const Exit& exit : *this) {
+    status = status || (exit.kind == Exit::constant && is_error_status(exit.value));
+    code = code || (exit.kind == Exit::constant && static_cast<i64>(exit.value) <= 0);
+  }
+  return status && code;
+}
+
 bool OwnExits::speaks_against(i64 value) const {
   bool known = false;
   for (const Exit& exit : *this) {

@@ -23,6 +23,11 @@ namespace selfheal::recover {
 inline constexpr unsigned max_exits = 14;
 inline constexpr unsigned max_exit_stores = 8;
 
+// A status of HTTP that is an error.
+constexpr bool is_error_status(u64 value) {
+  return value >= 400 && value < 600;
+}
+
 // A word left behind a pointer argument.
 struct ExitStore {
   u8 argument;
@@ -75,6 +80,8 @@ struct OwnExits {
   // Numbers: 0 to 2 or more and nothing else, the longer the path the higher: a loop that counts,
   // unrolled.
   bool is_count() const;
+  // Numbers: error statuses of HTTP, beside codes of 0 or less.
+  bool has_statuses() const;
   // Something is known, but `value` is not among it.
   bool speaks_against(i64 value) const;
   // One more; those that return the same are kept as one.

@@ -45,9 +45,22 @@ bool sticks_more(const Score& a, const Score& b) {
 // to no caller of the application's that could make something of it.
 enum class Rank : u8 { knows, may, cannot };
 
-Rank rank_of(Evidence evidence) {
-  const bool cannot = evidence == Evidence::library || evidence == Evidence::outermost;
-  return can_fail(evidence) ? Rank::knows : cannot ? Rank::cannot : Rank::may;
+// Whether a function further out than the caller is better than the faulting one. Not where
+// somebody looks at what that returns, and only the meaning is left open: more is rolled back, and
+// more refused, than need be. What was seen to fail is no matter of how far it is.
+bool is_too_far(const CatalogEntry& entry, u32 level) {
+  const Evidence own = entry.evidence[0];
+  return level > 1 && entry.evidence[level] != Evidence::learned &&
+         (own == Evidence::yes_or_no || own == Evidence::guess);
+}
+
+Rank rank_of(const CatalogEntry& entry, u32 level) {
+  const Evidence evidence = entry.evidence[level];
+  if (can_fail(evidence) && !is_too_far(entry, level)) {
+    return Rank::knows;
+  }
+  const bool ends = level != 0 && evidence == Evidence::outermost;
+  return evidence == Evidence::library || ends ? Rank::cannot : Rank::may;
 }
 
 // In the order in which they are tried.
@@ -56,7 +69,7 @@ void for_each_candidate(const CatalogEntry& entry, Visit visit) {
   const u32 levels = level_count(entry);
   for (const Rank rank : {Rank::knows, Rank::may, Rank::cannot}) {
     for (u8 level = 0; level < levels; ++level) {
-      if (rank_of(entry.evidence[level]) != rank) {
+      if (rank_of(entry, level) != rank) {
         continue;
       }
       for (const ValueSlot slot : slots) {

@@ -12,7 +12,8 @@
 //   main          (nobody to return to)        no level
 //
 // Levels whose functions are known to say no (CatalogEntry::evidence) come before the others, and
-// those that a system library called behind them: docs/levels.md.
+// those that a system library called behind them; but where somebody looks at what the faulting
+// function returns, only its caller: docs/levels.md.
 //
 // The first candidate is in use until there is evidence against it: a heal does not *stick* when
 // the thread faults again before its next progress point, or the process ends. Then it is the next

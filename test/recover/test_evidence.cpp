@@ -16,6 +16,12 @@ long handles(long n);
 void trusts(long n);
 long hopes(long n);
 long picks(long n);
+long listens(long n);
+long insists(long n);
+long demands(long n);
+long persists(long n);
+void keeps(long n);
+void finishes(long n);
 }
 
 namespace {
@@ -83,6 +89,25 @@ TEST_CASE("what is used unchecked, or always the same, is no way to fail") {
   const auto evidence = evidence_in([] { hopes(5); });
   CHECK(evidence[0] == Evidence::nobody);
   CHECK(evidence[1] == Evidence::granted);
+}
+
+TEST_CASE("who always says the same may say something else, where a caller tells that apart") {
+  CHECK(evidence_in([] { listens(5); })[0] == Evidence::asked);
+}
+
+TEST_CASE("an error that is the end of the process is none") {
+  CHECK(evidence_in([] { insists(5); })[1] == Evidence::outermost);
+  CHECK_FALSE(can_fail(evidence_in([] { demands(5); })[1]));
+}
+
+TEST_CASE("further out, an error is one where the caller takes it for one, or by custom") {
+  CHECK(evidence_in([] { handles(5); })[1] == Evidence::own_error);
+  CHECK(evidence_in([] { persists(5); })[1] == Evidence::guess);
+  CHECK(evidence_in([] { finishes(5); })[1] == Evidence::own_error);
+}
+
+TEST_CASE("what faults before it could fail knows its error all the same") {
+  CHECK(evidence_in([] { keeps(5); })[0] == Evidence::own_error);
 }
 
 TEST_CASE("a comparison for qsort cannot refuse, but who sorts can") {

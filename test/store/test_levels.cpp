@@ -58,9 +58,13 @@ Candidate chosen_the_long_way(const CatalogEntry& entry) {
   }
   const auto rank = [&](Candidate c) {
     const Evidence evidence = entry.evidence[c.level];
-    const bool knows = evidence == Evidence::asked || evidence == Evidence::own_error ||
-                       evidence == Evidence::learned;
-    const bool cannot = evidence == Evidence::library || evidence == Evidence::outermost;
+    const bool looked_at =
+        entry.evidence[0] == Evidence::guess || entry.evidence[0] == Evidence::yes_or_no;
+    const bool near = c.level < 2 || !looked_at;
+    const bool knows = (near && evidence == Evidence::asked) ||
+                       (near && evidence == Evidence::own_error) || evidence == Evidence::learned;
+    const bool cannot =
+        evidence == Evidence::library || (evidence == Evidence::outermost && c.level != 0);
     return knows ? 0 : cannot ? 2 : 1;
   };
   std::stable_sort(all.begin(), all.end(),
@@ -166,6 +170,33 @@ TEST_CASE("a new region begins at the innermost function that knows how to fail"
   record.evidence[2] = record.evidence[3] = Evidence::guess;
   CHECK(entry_from(record).level == 1);  // qsort makes nothing of an error
   record.evidence[0] = record.evidence[2] = record.evidence[3] = Evidence::yes_or_no;
+  CHECK(entry_from(record).level == 0);
+}
+
+TEST_CASE(
+    "where somebody looks at what the faulting function returns, no more than its caller may "
+    "fail") {
+  for (const Evidence own : {Evidence::guess, Evidence::yes_or_no}) {
+    FaultRecord record = deep_fault(3);
+    record.evidence[0] = own;
+    record.evidence[2] = Evidence::own_error;
+    CHECK(entry_from(record).level == 0);
+    record.evidence[1] = Evidence::asked;
+    CHECK(entry_from(record).level == 1);
+    record.evidence[1] = Evidence::nobody;
+    record.evidence[3] = Evidence::learned;
+    CHECK(entry_from(record).level == 3);
+  }
+}
+
+TEST_CASE("a function whose error is the end of the process fails where nobody further out can") {
+  FaultRecord record = deep_fault(2);
+  record.evidence[0] = Evidence::outermost;
+  CHECK(entry_from(record).level == 0);
+  record.evidence[2] = Evidence::own_error;
+  CHECK(entry_from(record).level == 2);
+  record.evidence[0] = Evidence::nobody;
+  record.evidence[2] = Evidence::outermost;
   CHECK(entry_from(record).level == 0);
 }
 
