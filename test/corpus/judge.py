@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from servers import runtime
 
 rounds = 12  # of the seeded request, to see a leak
-weighing = "weigh-levels=yes"  # as the figures in docs/values.md are: recovery begins where failure is known
 heap_slack = 256  # bytes: bins of the allocator
 
 
@@ -116,7 +115,7 @@ def seed(binary, program, fault, store):
     alone = Run(binary, [*before, last], plain)
     if alone.status is None or alone.status >= 0 or alone.hung:
         return Verdict("not-seeded", f"status {alone.status}, {alone.answers[-1:]}")
-    first = Run(binary, [*before, last], store.environment(weighing))
+    first = Run(binary, [*before, last], store.environment())
     regions = store.regions()
     if first.status != alone.status or len(regions) != 1:
         return Verdict("not-recorded", f"status {first.status} and not {alone.status}, {len(regions)} regions")
@@ -125,7 +124,7 @@ def seed(binary, program, fault, store):
 
 def judge_healing(case, store, tell=None):
     """What becomes of the request in a process that heals."""
-    second = Run(case.binary, [*case.before, case.last, *case.after], store.environment(weighing))
+    second = Run(case.binary, [*case.before, case.last, *case.after], store.environment())
     if tell:
         tell(second)
     if second.hung:
@@ -136,7 +135,7 @@ def judge_healing(case, store, tell=None):
     verdict = assess(case, answers)
     if not verdict.refused:
         return verdict
-    many = Run(case.binary, [*case.before, *case.repeated], store.environment(weighing))
+    many = Run(case.binary, [*case.before, *case.repeated], store.environment())
     if not many.whole:
         return Verdict("crash", f"status {many.status} when repeated")
     return assess_repeated(many.answers[len(case.before):])

@@ -8,12 +8,14 @@ import subprocess
 from servers import case
 
 program = os.environ["SELFHEAL_PROGRAM"]
+options = "report=never:heals-per-minute=0:hang-seconds=0"
+inside_out = options + ":weigh-levels=no"  # begins with the faulting function, whatever that knows
 
 
 class Server:
     """The program under test, asked a line at a time: an answer, or None when it is gone."""
 
-    def __init__(self, store, *arguments, options="report=never:heals-per-minute=0:hang-seconds=0"):
+    def __init__(self, store, *arguments, options=inside_out):
         self.process = subprocess.Popen([program, *arguments], env=store.environment(options), text=True, bufsize=1,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
@@ -87,17 +89,16 @@ class Levels(case.Case):
         self.assertEqual((heal["level"], heal["outcome"]), (1, "healed"))
 
     def test_the_function_that_knows_how_to_fail_is_tried_first(self):
-        weighing = "report=never:hang-seconds=0:weigh-levels=yes"
         for request, function, knows in (("describe ghost", "find", "stock_of"), ("average nothing", "count_of", "average")):
-            self.assertEqual(self.session(request, options=weighing)[1], -signal.SIGSEGV)
+            self.assertEqual(self.session(request, options=options)[1], -signal.SIGSEGV)
             candidates = self.info(function)["candidates"]
             at, = [c for c in candidates if c["in_use"]]
             self.assertEqual((at["function"], at["level"]), (knows, 1), candidates)
             self.assertIn(at["evidence"], ("own error", "caller asks"))
-            self.assertEqual(self.session(request, "stock", options=weighing), (["refused", "stock 400700"], 0))
+            self.assertEqual(self.session(request, "stock", options=options), (["refused", "stock 400700"], 0))
 
     def test_one_that_knows_how_to_fail_itself_goes_on_doing_so(self):
-        self.session("order gift", options="report=never:hang-seconds=0:weigh-levels=yes")
+        self.session("order gift", options=options)
         self.assertEqual(self.in_use("price_of"), (0, "auto"))
 
     def test_main_and_the_start_of_the_program_are_no_levels(self):
@@ -114,6 +115,15 @@ class Levels(case.Case):
                                               "refused", "price 3", "stock 380500"], 0))
         self.assertEqual(self.score("price_of", 0), {"stuck": 1, "again": 1, "died": 0})
         self.assertEqual(self.score("order", 0), {"stuck": 2, "again": 0, "died": 0})
+
+    def test_a_rescue_point_that_has_jumped_to_the_faulting_function(self):
+        self.assertEqual(self.session("relay ghost")[1], -signal.SIGSEGV)
+        self.store().cli("set", self.info("last")["id"], "--level", "1")
+        self.assertEqual(self.session("relay ghost", "relay tin", "relay nut", "stock"),
+                         (["refused", "refused", "relay 2", "stock 400700"], 0))
+        heal = self.info("last")["last_heal"]
+        self.assertEqual((heal["level"], heal["outcome"]), (1, "healed"))
+        self.assertEqual(self.info("last")["heals"], 2)
 
     def test_what_has_served_somebody_is_no_rescue_point(self):
         for _ in range(2):

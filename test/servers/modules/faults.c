@@ -199,7 +199,7 @@ static int by_ratio(const void* a, const void* b) {
   return (int)(left->price / left->count - right->price / right->count);
 }
 
-// The fault is in by_ratio, below qsort; so is the heal, and the sorting goes on.
+// The fault is in by_ratio, which qsort calls: no answer of a comparison refuses anything.
 REGION int fault_callback(const struct faults_client* client, int bad) {
   (void)client;
   book("callback");
