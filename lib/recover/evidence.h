@@ -34,7 +34,8 @@ void for_each_level(const FaultRecord& record, unsigned frame_count, Visit visit
 }
 
 // Fills record.evidence for the region and its levels. `frames` is what the record was made of. At
-// most 6000 instructions a level; a level that another thread is in the way of stays unknown.
+// most 6000 instructions a level, and what ends_the_process() asks; a level that another thread is
+// in the way of stays unknown.
 void weigh_levels(FaultRecord& record, std::span<const Frame> frames, const ImageView& image);
 
 }  // namespace selfheal::recover
