@@ -24,6 +24,7 @@ from servers import client  # noqa: E402  (the paths above come first)
 from stock import all as stock, dns, web  # noqa: E402
 from stock import server as stock_server  # noqa: E402
 
+lingering = {"apache_event": 65, "nginx": 65, "named": 35, "sshd": 125}  # seconds: their longest time-outs, as shipped
 port = 8080  # of each copy: its network is its own
 patience = 5.0  # seconds for an answer
 timeout = 120  # for all answers: more than `patience` for each, so that requests that are dropped are no hang
@@ -117,7 +118,7 @@ def check(name, folder):
 def campaign(name, more):
     me = f"{sys.executable} {os.path.abspath(__file__)} {name}"
     words = [os.environ.get("SELFHEAL_CLI", "selfheal"), "campaign", "--prepare", f"{me} prepare", "--workload",
-             f"{me} ask", "--check", f"{me} check", "--timeout", str(timeout)]
+             f"{me} ask", "--check", f"{me} check", "--timeout", str(timeout), "--linger", str(lingering[name])]
     for module in modules[name]:
         words += ["--module", module]
     if name == "named":

@@ -81,6 +81,7 @@ std::string candidate_table(const CatalogEntry& entry, ModuleFinder& modules,
   table.column("STUCK", Align::right);
   table.column("AGAIN", Align::right);
   table.column("DIED", Align::right);
+  table.column("LEFT OPEN", Align::right);
   table.column("VERIFIED");
   for (const CandidateView& view : candidates) {
     const Score& score = store::score_of(entry, view.candidate);
@@ -95,6 +96,7 @@ std::string candidate_table(const CatalogEntry& entry, ModuleFinder& modules,
          {std::to_string(score.stuck)},
          {std::to_string(score.again)},
          {std::to_string(score.died)},
+         {std::to_string(score.left_open)},
          {verdict == store::Verdict::none ? "-" : store::name_of(verdict)}});
   }
   return table.render(terminal);
@@ -113,6 +115,7 @@ Json json_candidates(const CatalogEntry& entry, ModuleFinder& modules) {
                 {"stuck", score.stuck},
                 {"again", score.again},
                 {"died", score.died},
+                {"left_open", score.left_open},
                 {"verified", store::name_of(store::verdict_of(entry, view.candidate))}};
     if (best) {
       one["evidence"] = name_of(entry.evidence[view.candidate.level]);

@@ -53,6 +53,7 @@ struct Request {
   unsigned jobs = 1;
   unsigned runs = 2;
   double timeout = 20;
+  double linger = 0;
   double fail_under = 0;
   bool resume = false;
   bool list = false;
@@ -93,6 +94,7 @@ Result<Setting> setting_of(const Session& session, const Request& request) {
   setting.server.command = session.program;
   setting.server.command.front() = fs::absolute(*program).string();
   setting.server.timeout = milliseconds(static_cast<long>(request.timeout * 1000));
+  setting.server.linger = milliseconds(static_cast<long>(request.linger * 1000));
   for (const std::string& variable : current_environment()) {
     if (!variable.starts_with("LD_PRELOAD=") && !variable.starts_with("SELFHEAL_")) {
       setting.server.environment.push_back(variable);
@@ -156,6 +158,9 @@ std::string replay_command(const Session& session, const Request& request) {
   }
   add("--options", request.options);
   add("--timeout", fmt::format("{}", request.timeout));
+  if (request.linger != 0) {
+    add("--linger", fmt::format("{}", request.linger));
+  }
   add("--runs", fmt::format("{}", request.runs));
   add("--output", request.output);
   std::string program;
@@ -300,6 +305,7 @@ Outcome run_campaign(const Session& session, const Request& request) {
     head["faults"] = request.kinds;
     head["options"] = request.options;
     head["runs"] = request.runs;
+    head["linger"] = request.linger;
     head["check"] = setting->server.check;
     for (const Target& target : study->targets) {
       head["build_ids"][target.binary->name()] = target.binary->build_id();
@@ -321,6 +327,7 @@ Outcome run_campaign(const Session& session, const Request& request) {
                  {"server", setting->server.command},
                  {"workload", setting->server.workload},
                  {"options", request.options},
+                 {"linger", request.linger},
                  {"runs", request.runs}};
   report.update(report_json(*findings));
   if (request.only.empty()) {
@@ -381,6 +388,10 @@ void add_campaign(CLI::App& app, Session& session) {
       ->capture_default_str();
   option("--timeout", request->timeout, "SECONDS", "For getting ready, and for each workload")
       ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  option("--linger", request->linger, "SECONDS",
+         "The server's longest time-out: what it gives back by then is no leak")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   option("--options", request->options, "LIST", "SELFHEAL_OPTIONS of the server")
       ->capture_default_str();

@@ -205,6 +205,19 @@ bool Copy::settle() {
       Clock::now() + settle_limit);
 }
 
+void Copy::linger(const std::function<bool()>& done) {
+  Clock::time_point looked;
+  household_.pump_until(
+      [&] {
+        if (Clock::now() - looked < quiet_time) {
+          return false;
+        }
+        looked = Clock::now();
+        return done();
+      },
+      Clock::now() + server_.linger);
+}
+
 std::vector<std::string> Copy::gone() const {
   const std::vector<Sight> now = household_.processes();
   std::vector<std::string> names;

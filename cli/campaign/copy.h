@@ -21,6 +21,7 @@ struct Server {
   std::string ready;    // "": something listens, and no process or thread came or went for a while
   std::vector<std::string> environment;
   milliseconds timeout{20'000};
+  milliseconds linger{0};  // until its own time-outs have given back what clients left behind
 };
 
 // One line of the workload: NAME <TAB> ok|error <TAB> ANSWER.
@@ -59,6 +60,9 @@ class Copy {
   // Waits until nobody uses the processor and those that are not long-lived have gone. False: that
   // did not happen within three seconds.
   bool settle();
+
+  // Waits for `done`, at most as long as the server lingers.
+  void linger(const std::function<bool()>& done);
 
   // The processes that were there when the server was ready.
   const std::vector<Sight>& long_lived() const { return long_lived_; }

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <sys/stat.h>
 
+#include "cli/campaign/holdings.h"
 #include "cli/campaign/trace.h"
 
 namespace selfheal::cli::campaign {
@@ -13,79 +14,53 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr u64 memory_slack = 512;  // KiB a workload may leave behind without being looked at twice
-constexpr u64 memory_leak = 256;   // KiB that are a leak when each workload leaves them behind
-
 std::vector<std::string> environment_of(const Setting& setting, const std::string& store) {
   return {"LD_PRELOAD=" + setting.library, "SELFHEAL_STORE=" + store,
           "SELFHEAL_OPTIONS=" + setting.options};
 }
 
-// What the long-lived processes hold.
-struct Holdings {
-  u64 descriptors = 0;
-  u64 threads = 0;
-  u64 memory = 0;
-  u64 processes = 0;
-};
-
-Holdings holdings(const Copy& copy) {
-  Holdings sum;
-  for (const Sight& sight : copy.processes()) {
-    sum.descriptors += sight.descriptors;
-    sum.threads += sight.threads;
-    sum.memory += sight.resident;
-    ++sum.processes;
-  }
-  return sum;
+// A started server asked once, and what it holds when it has become quiet. False: there is no point
+// in going on.
+bool ask(const Setting& setting, Copy& copy, RunSeen& run, std::vector<Holdings>& looks) {
+  Answers answers;
+  run.late = copy.workload([] { return false; }, answers) == WorkloadEnd::late;
+  compare(setting.reference, answers, run);
+  run.busy = !copy.settle();
+  run.gone = copy.gone();
+  looks.push_back(holdings(copy));
+  return !run.late && run.gone.empty();
 }
 
-bool grew(const Holdings& before, const Holdings& after, u64 memory) {
-  return after.descriptors > before.descriptors || after.threads > before.threads ||
-         after.processes > before.processes || after.memory > before.memory + memory;
-}
-
-// What grew with each workload. The first looks may differ for good reasons (a thread's first heal
-// touches its undo log), so that two more workloads are asked.
-std::vector<std::string> leaks_of(const std::vector<Holdings>& looks) {
-  std::vector<std::string> leaks;
-  const auto each = [&](const char* what, u64 Holdings::*field, u64 least) {
-    std::string steps;
-    for (size_t i = 1; i < looks.size(); ++i) {
-      if (looks[i].*field < looks[i - 1].*field + least) {
-        return;
-      }
-      steps +=
-          fmt::format("{}{}", steps.empty() ? "" : ", ", looks[i].*field - looks[i - 1].*field);
+// Twice; where more is held then, twice more; and where it grows each time, again when the server
+// had the time to give it back.
+bool ask_for_leaks(const Setting& setting, Copy& copy, RunSeen& run) {
+  std::vector<Holdings> looks;
+  for (unsigned i = 0; i < 4; ++i) {
+    if (i == 2 && !grew(looks[0], looks[1])) {
+      return true;
     }
-    leaks.push_back(fmt::format("{} more {} after each workload", steps, what));
-  };
-  each("descriptors", &Holdings::descriptors, 1);
-  each("threads", &Holdings::threads, 1);
-  each("processes", &Holdings::processes, 1);
-  each("KiB", &Holdings::memory, memory_leak);
-  return leaks;
+    if (!ask(setting, copy, run, looks)) {
+      return false;
+    }
+  }
+  looks.erase(looks.begin());
+  run.leaks = leaks_of(looks);
+  if (run.leaks.empty() || setting.server.linger == milliseconds(0)) {
+    return true;
+  }
+  const Holdings first = looks.front();
+  looks = {when_given_back(copy, first)};
+  if (!ask(setting, copy, run, looks)) {
+    return false;
+  }
+  run.leaks = leaks_of({looks.front(), when_given_back(copy, looks.front())});
+  return true;
 }
 
 // A started server's workloads, looks and checks.
 void drive(const Setting& setting, Copy& copy, const StoreLook& store, RunSeen& run) {
-  std::vector<Holdings> looks;
-  for (unsigned i = 0; i < 4; ++i) {
-    if (i == 2 && !grew(looks[0], looks[1], memory_slack)) {
-      break;
-    }
-    Answers answers;
-    run.late = copy.workload([] { return false; }, answers) == WorkloadEnd::late;
-    compare(setting.reference, answers, run);
-    run.busy = !copy.settle();
-    run.gone = copy.gone();
-    looks.push_back(holdings(copy));
-    if (run.late || !run.gone.empty()) {
-      return;
-    }
-  }
-  if (looks.size() == 4) {
-    run.leaks = leaks_of({looks.begin() + 1, looks.end()});
+  if (!ask_for_leaks(setting, copy, run)) {
+    return;
   }
   const u64 heals = store.heals();
   run.serves = copy.check();

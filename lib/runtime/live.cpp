@@ -16,6 +16,7 @@
 #include "lib/runtime/hang.h"
 #include "lib/runtime/heap_probe.h"
 #include "lib/runtime/learning.h"
+#include "lib/runtime/left_open.h"
 #include "lib/runtime/module_ranges.h"
 #include "lib/runtime/region_entry.h"
 #include "lib/runtime/regions.h"
@@ -247,7 +248,8 @@ bool on_progress() {
   }
   note_progress_point();
   deliver_event();
-  const bool known = note_service();
+  const bool watching = look_at_connections();
+  const bool known = note_service() && !watching;
   end_if_besieged();
   if (!may_change()) {
     return known;

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <unistd.h>
 
+#include "lib/runtime/left_open.h"
 #include "lib/runtime/runtime.h"
 #include "lib/store/levels.h"
 #include "lib/store/trials.h"
@@ -42,6 +43,7 @@ void begin_sticking(const HealRecord& record, u64 rolled_back, u64 nested_in) {
       journal(),
       {record.candidate, record.time_ns, record.value, static_cast<u64>(record.reason), record.pid},
       trial);
+  watch_connections(record.candidate);
   probes::look_again();
 }
 
@@ -79,6 +81,7 @@ void end_sticking_of_process() {
 void forget_sticking() {
   trial = {};
   any.store(false);
+  forget_connections();
 }
 
 namespace {

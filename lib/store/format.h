@@ -133,7 +133,8 @@ struct Tally {
   u64 died;
   u64 value;   // what the newest of them returned ...
   u64 reason;  // ... and its ValueReason
-  u64 reserved[2];
+  u64 left_open;
+  u64 reserved;
 };
 
 enum class TrialState : u8 {
@@ -171,10 +172,10 @@ enum class Policy : u8 { heal = 0, stop = 1 };
 
 // How heals by one candidate ended. Halved when one would overflow.
 struct Score {
-  u16 stuck;  // the thread went on to its next progress point
-  u16 again;  // it faulted before that
-  u16 died;   // the process ended soon, elsewhere or for no reason known
-  u16 unused;
+  u16 stuck;      // the thread went on to its next progress point
+  u16 again;      // it faulted before that
+  u16 died;       // the process ended soon, elsewhere or for no reason known
+  u16 left_open;  // a client's connection that nobody closes any more
 };
 
 // What `selfheal verify` saw. Stored: never renumber.

@@ -1,6 +1,8 @@
 #include "lib/store/levels.h"
 
+#include <algorithm>
 #include <initializer_list>
+#include <iterator>
 
 #include "lib/store/remedies.h"
 
@@ -28,17 +30,31 @@ bool same_int(u64 a, u64 b) {
   return static_cast<u32>(a) == static_cast<u32>(b);
 }
 
+// Heals that stuck and left nothing behind.
+u32 clean(const Score& score) {
+  return score.stuck - std::min(score.stuck, score.left_open);
+}
+
 // A fault in the same thread is proof; a process that is gone may have been ended by its operator,
-// so that takes two. And a candidate that sticks four times in five is not given up.
+// and a connection may be looked after later, so that takes two. And a candidate that sticks four
+// times in five is not given up.
 bool speaks_against(const Score& score) {
-  const u32 against = 2U * score.again + score.died;
-  return against >= 2 && 2 * against > score.stuck;
+  const u32 against = 2U * score.again + score.died + score.left_open;
+  return against >= 2 && 2 * against > clean(score);
+}
+
+// The function's callers go on, whatever it returns, and nobody closes the connection.
+bool leaves_connections(const CatalogEntry& entry, u32 level) {
+  return std::any_of(std::begin(entry.scores[level]), std::end(entry.scores[level]),
+                     [](const Score& score) {
+                       return score.left_open >= 2 && 2U * score.left_open > clean(score);
+                     });
 }
 
 // Of two that have failed: which sticks more often? As if each had been tried twice more, and stuck
 // once (Laplace's rule of succession).
 bool sticks_more(const Score& a, const Score& b) {
-  return (a.stuck + 1U) * (tries_of(b) + 2U) > (b.stuck + 1U) * (tries_of(a) + 2U);
+  return (clean(a) + 1U) * (tries_of(b) + 2U) > (clean(b) + 1U) * (tries_of(a) + 2U);
 }
 
 // Those that know how to fail are tried first; then those that might; last those whose answer goes
@@ -156,7 +172,7 @@ bool usable(const CatalogEntry& entry, Candidate candidate) {
 bool failed(const CatalogEntry& entry, Candidate candidate) {
   const Verdict verdict = verdict_of(entry, candidate);
   return (verdict != Verdict::none && verdict != Verdict::healed) ||
-         speaks_against(score_of(entry, candidate));
+         speaks_against(score_of(entry, candidate)) || leaves_connections(entry, candidate.level);
 }
 
 Candidate choose(const CatalogEntry& entry) {
@@ -217,10 +233,12 @@ void add_tally(CatalogEntry& entry, Candidate candidate, const Tally& tally) {
   add_to(score.stuck, tally.stuck, overflow);
   add_to(score.again, tally.again, overflow);
   add_to(score.died, tally.died, overflow);
+  add_to(score.left_open, tally.left_open, overflow);
   if (overflow != 0) {
     score.stuck /= 2;
     score.again /= 2;
     score.died /= 2;
+    score.left_open /= 2;
   }
   const ValueReason reason = tally.reason <= static_cast<u64>(last_value_reason)
                                  ? static_cast<ValueReason>(tally.reason)

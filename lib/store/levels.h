@@ -17,10 +17,13 @@
 //
 // The first candidate is in use until there is evidence against it: a heal does not *stick* when
 // the thread faults again before its next progress point, or the process ends. Then it is the next
-// one's turn. Other values are tried only where the best guess was no more than a guess: a function
-// that is known to fail by returning NULL is not made to return anything else.
-// A level whose function cannot be a rescue point (unfit_levels) is passed over. What the user
-// chose, and what `selfheal verify` saw, come before all that.
+// one's turn. So it is when heals leave clients' connections open for ever, and then no other value
+// helps: the functions on the way do not hand the failure on to who would close it, so that one
+// further out has to be undone, in the end all that began with the request. Other values are tried
+// only where the best guess was no more than a guess: a function that is known to fail by returning
+// NULL is not made to return anything else. A level whose function cannot be a rescue point
+// (unfit_levels) is passed over. What the user chose, and what `selfheal verify` saw, come before
+// all that.
 //
 // Pure functions on a sanitized entry; any thread.
 #pragma once

@@ -138,6 +138,13 @@ void end_trial(const Journal& journal, TrialTicket& ticket, TrialEnd end) {
   ticket.word = 0;
 }
 
+void count_left_open(const Journal& journal, u64 candidate) {
+  if (Tally* const tally = tally_of(journal, candidate); tally != nullptr) {
+    add(tally->left_open, 1);
+    journal.count_setback();
+  }
+}
+
 void release_trial(const Journal& journal, TrialTicket& ticket) {
   end_trial(journal, ticket, TrialEnd::stuck);
   if (Trial* const cell = own_cell(journal, ticket); cell != nullptr) {

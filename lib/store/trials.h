@@ -51,6 +51,10 @@ void begin_trial(const Journal& journal, const TrialStart& start, TrialTicket& t
 bool is_pending(const TrialTicket& ticket);
 void end_trial(const Journal& journal, TrialTicket& ticket, TrialEnd end);
 
+// A connection that was in use when the candidate healed was closed by its client, and by nobody
+// here: the heal stuck, but at that price.
+void count_left_open(const Journal& journal, u64 candidate);
+
 // The thread ends well: its cell is free.
 void release_trial(const Journal& journal, TrialTicket& ticket);
 

@@ -33,7 +33,7 @@ bool any_tally(const Journal& journal) {
   Tally* const table = journal.tallies();
   for (u32 i = 0; table != nullptr && i < tally_count; ++i) {
     const Tally& tally = table[i];
-    if ((load(tally.stuck) | load(tally.again) | load(tally.died)) != 0) {
+    if ((load(tally.stuck) | load(tally.again) | load(tally.died) | load(tally.left_open)) != 0) {
       return true;
     }
   }
@@ -53,10 +53,11 @@ bool collect_tally(const Journal& journal, u32 index, Tally& tally) {
   tally.stuck = __atomic_exchange_n(&cell.stuck, 0, __ATOMIC_ACQ_REL);
   tally.again = __atomic_exchange_n(&cell.again, 0, __ATOMIC_ACQ_REL);
   tally.died = __atomic_exchange_n(&cell.died, 0, __ATOMIC_ACQ_REL);
+  tally.left_open = __atomic_exchange_n(&cell.left_open, 0, __ATOMIC_ACQ_REL);
   tally.value = load(cell.value);
   tally.reason = load(cell.reason);
   swap_if(cell.candidate, tally.candidate, 0);
-  return (tally.stuck | tally.again | tally.died) != 0;
+  return (tally.stuck | tally.again | tally.died | tally.left_open) != 0;
 }
 
 }  // namespace selfheal::store

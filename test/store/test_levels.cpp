@@ -37,8 +37,10 @@ CatalogEntry entry_with(unsigned levels, ValueReason reason = ValueReason::unuse
   return entry;
 }
 
-void add(CatalogEntry& entry, Candidate candidate, u64 stuck, u64 again, u64 died = 0) {
+void add(CatalogEntry& entry, Candidate candidate, u64 stuck, u64 again, u64 died = 0,
+         u64 left_open = 0) {
   Tally tally = {};
+  tally.left_open = left_open;
   tally.stuck = stuck;
   tally.again = again;
   tally.died = died;
@@ -84,7 +86,8 @@ Candidate chosen_the_long_way(const CatalogEntry& entry) {
   }
   const auto rate = [&](Candidate c) {
     const Score& score = score_of(entry, c);
-    return (score.stuck + 1.0) / (tries_of(score) + 2.0);
+    const int clean = std::max(0, score.stuck - score.left_open);
+    return (clean + 1.0) / (tries_of(score) + 2.0);
   };
   return *std::max_element(all.begin(), all.end(),
                            [&](Candidate a, Candidate b) { return rate(a) < rate(b) - 1e-12; });
@@ -140,6 +143,16 @@ TEST_CASE("one death without a fault is no proof, and a candidate that mostly st
   CatalogEntry other = entry_with(1);
   add(other, guess, 3, 1);
   CHECK(choose(other) == outer);
+}
+
+TEST_CASE("heals that leave connections open are a matter of the function, not of the value") {
+  CatalogEntry entry = entry_with(2, ValueReason::fallback);
+  add(entry, guess, 2, 0, 0, 1);
+  CHECK(choose(entry) == guess);
+  add(entry, guess, 0, 0, 0, 1);
+  CHECK(choose(entry) == outer);
+  add(entry, guess, 10, 0);
+  CHECK(choose(entry) == guess);
 }
 
 TEST_CASE("when all have failed, it is the one that sticks most often") {

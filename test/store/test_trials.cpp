@@ -102,6 +102,20 @@ TEST_CASE("a fault of the same thread counts against it, and moves the region on
   CHECK_FALSE(in_use(f.entry()) == Candidate{0, ValueSlot::best});
 }
 
+TEST_CASE("a connection left open counts against a heal that stuck, and is news") {
+  Fixture f;
+  TrialTicket ticket{};
+  begin_trial(f.store->journal, f.start(), ticket);
+  end_trial(f.store->journal, ticket, TrialEnd::stuck);
+  CHECK(f.score().stuck == 1);
+  const u64 evidence = evidence_in(f.store->journal);
+  count_left_open(f.store->journal, f.key);
+  CHECK(wants_promotion(f.store.store, evidence));
+  const Score score = f.score();
+  CHECK((score.stuck == 1 && score.left_open == 1));
+  CHECK(f.entry().best_reasons[0] == ValueReason::caller_tests_sign);
+}
+
 TEST_CASE("heals of other threads are to blame only when they were not long ago") {
   Fixture f;
   TrialTicket recent{};
@@ -242,8 +256,9 @@ TEST_CASE("a level that turned out to be none is passed over") {
 TEST_CASE("a hostile journal's tallies touch nothing but scores in range") {
   Fixture f;
   Tally* const tallies = f.store->journal.tallies();
-  tallies[0] = {f.id | u64{15} << 60 | u64{15} << 56, ~u64{0}, ~u64{0}, ~u64{0}, 1, ~u64{0}, {}};
-  tallies[1] = {f.key, 7, ~u64{0}, 3, 1, ~u64{0}, {}};
+  tallies[0] = {
+      f.id | u64{15} << 60 | u64{15} << 56, ~u64{0}, ~u64{0}, ~u64{0}, 1, ~u64{0}, ~u64{0}, 0};
+  tallies[1] = {f.key, 7, ~u64{0}, 3, 1, ~u64{0}, ~u64{0}, 0};
   const CatalogEntry before = f.entry();
   promote(f.store.store, f.store.error);
   CatalogEntry after = f.entry();
