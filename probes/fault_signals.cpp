@@ -212,7 +212,7 @@ extern "C" __attribute__((visibility("hidden"))) void selfheal_on_signal(int num
   SignalContext signal{number, &frame->info, frame->context(), kept};
   if (number == timer_signal() && hooks().timer != nullptr && hooks().timer(signal)) {
     errno = signal.error_number;
-    resume(signal, false);
+    resume(signal, allowed(Call::rt_sigprocmask));  // a tick's handler is entered with all blocked
     return;
   }
   Disposition disposition{};

@@ -21,6 +21,7 @@
 #include "lib/runtime/sticking.h"
 #include "lib/runtime/symbolize.h"
 #include "probes/hooks.h"
+#include "probes/sandbox.h"
 
 namespace selfheal::runtime {
 namespace {
@@ -157,7 +158,7 @@ void walk_from(Diagnosis& diagnosis) {
 void stamp(FaultRecord& record) {
   record.time_ns = realtime_ns();
   record.pid = static_cast<u32>(getpid());
-  record.tid = static_cast<u32>(gettid());
+  record.tid = probes::allowed(probes::Call::gettid) ? static_cast<u32>(gettid()) : record.pid;
 }
 
 // A service loop is no rescue point: it would take back what it did for others.

@@ -11,7 +11,8 @@
 // (RFC 9293, 3.3.2), which well-behaved servers leave at once. So for a minute after a heal,
 // sockets are looked at twice a second, in blocking calls that are made anyway: where the client
 // closed more than a second ago, and what it said last was said when a candidate was healing, that
-// speaks against the candidate (store/levels.h), which leads to a function further out.
+// speaks against the candidate (store/levels.h), which leads to a function further out, at once
+// (moved_candidates.h).
 //
 // Only TCP connections, only in processes that accept some, and only while no seccomp filter is
 // there that might mind.

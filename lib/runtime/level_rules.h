@@ -3,6 +3,7 @@
 #pragma once
 
 #include "lib/patch/patcher.h"
+#include "lib/runtime/moved_candidates.h"
 #include "lib/store/format.h"
 #include "lib/store/rules.h"
 
@@ -22,10 +23,14 @@ void find_level_rules();
 // Of the region's entry; null: no rule names a level, or the user has chosen one.
 const LevelRule* level_rule_of(const store::CatalogEntry& entry);
 
-// The level in force here.
-inline u8 level_of(const store::CatalogEntry& entry) {
+// The candidate in force here.
+inline store::Candidate candidate_of(const store::CatalogEntry& entry) {
   const LevelRule* rule = level_rule_of(entry);
-  return rule != nullptr ? rule->level : entry.level;
+  return rule != nullptr ? store::Candidate{rule->level, store::ValueSlot::best}
+                         : moved_candidate_of(entry);
+}
+inline u8 level_of(const store::CatalogEntry& entry) {
+  return candidate_of(entry).level;
 }
 
 }  // namespace selfheal::runtime

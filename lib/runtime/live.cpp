@@ -18,6 +18,7 @@
 #include "lib/runtime/learning.h"
 #include "lib/runtime/left_open.h"
 #include "lib/runtime/module_ranges.h"
+#include "lib/runtime/moved_candidates.h"
 #include "lib/runtime/region_entry.h"
 #include "lib/runtime/regions.h"
 #include "lib/runtime/runtime.h"
@@ -229,7 +230,7 @@ bool catch_up() {
   promote_if_ours();
   const u64 before = runtime.store.catalog.generation();
   load_catalog();
-  if (unfinished || runtime.store.catalog.generation() != before ||
+  if (move_candidates() || unfinished || runtime.store.catalog.generation() != before ||
       breakers_changed(realtime_ns())) {
     apply(threads_now());
   }

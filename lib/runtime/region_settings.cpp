@@ -15,8 +15,9 @@ namespace {
 // While candidate and function do not belong together (join_rescues), faults are rolled back at the
 // region's own entry.
 void choose_candidate(Region& region, const store::CatalogEntry* entry) {
-  const u8 level = entry == nullptr ? 0 : level_of(*entry);
-  const u8 slot = entry == nullptr || level_rule_of(*entry) != nullptr ? 0 : entry->value_slot;
+  const store::Candidate candidate = entry == nullptr ? store::Candidate{} : candidate_of(*entry);
+  const u8 level = candidate.level;
+  const u8 slot = static_cast<u8>(candidate.slot);
   if (region.level != level || region.value_slot != slot) {
     __atomic_store_n(&region.rescue_entry, 0, __ATOMIC_SEQ_CST);
     region.level = level;

@@ -71,4 +71,7 @@ bool any_tally(const Journal& journal);
 // Takes the counts of cell `index` < tally_count. False: there are none.
 bool collect_tally(const Journal& journal, u32 index, Tally& tally);
 
+// Anybody's: `entry` as it would be if the promoter had collected what is there.
+void add_tallies(const Journal& journal, CatalogEntry& entry);
+
 }  // namespace selfheal::store

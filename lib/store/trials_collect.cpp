@@ -1,4 +1,5 @@
 // The promoter's side of trials.h.
+#include "lib/store/levels.h"
 #include "lib/store/shared.h"
 #include "lib/store/standing.h"
 #include "lib/store/trials.h"
@@ -58,6 +59,19 @@ bool collect_tally(const Journal& journal, u32 index, Tally& tally) {
   tally.reason = load(cell.reason);
   swap_if(cell.candidate, tally.candidate, 0);
   return (tally.stuck | tally.again | tally.died | tally.left_open) != 0;
+}
+
+void add_tallies(const Journal& journal, CatalogEntry& entry) {
+  const Tally* const table = journal.tallies();
+  for (u32 i = 0; table != nullptr && i < tally_count; ++i) {
+    const Tally& cell = table[i];
+    const u64 candidate = load(cell.candidate);
+    if (candidate != 0 && id_of_key(candidate) == entry.id) {
+      add_tally(entry, candidate_of_key(candidate),
+                {candidate, load(cell.stuck), load(cell.again), load(cell.died), load(cell.value),
+                 load(cell.reason), load(cell.left_open), 0});
+    }
+  }
 }
 
 }  // namespace selfheal::store

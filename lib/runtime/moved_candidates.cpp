@@ -1,0 +1,71 @@
+#include "lib/runtime/moved_candidates.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "lib/patch/patcher.h"
+#include "lib/runtime/runtime.h"
+#include "lib/store/promote.h"
+#include "lib/store/trials.h"
+
+namespace selfheal::runtime {
+namespace {
+
+struct Moved {
+  u64 id;  // of the region
+  store::Candidate candidate;
+  bool operator==(const Moved&) const = default;
+};
+
+// Those that are not where the catalog has them.
+struct Table {
+  Moved moved[patch::max_regions];
+  u32 count;
+
+  bool operator==(const Table& other) const {
+    return std::equal(moved, moved + count, other.moved, other.moved + other.count);
+  }
+};
+
+constinit Table table{};
+constinit u64 evidence_seen = 0;
+constinit u64 generation_seen = 0;
+
+void look_at(const store::CatalogEntry& entry, Table& next) {
+  static constinit store::CatalogEntry copy{};  // too large for a small stack
+  copy = entry;
+  store::add_tallies(runtime.store.journal, copy);
+  if (store::move_on(copy) && next.count < std::size(next.moved)) {
+    next.moved[next.count++] = {copy.id, store::in_use(copy)};
+  }
+}
+
+}  // namespace
+
+bool move_candidates() {
+  const u64 evidence = store::evidence_in(runtime.store.journal);
+  const u64 generation = runtime.store.catalog.generation();
+  if (runtime.store.owner || (evidence == evidence_seen && generation == generation_seen)) {
+    return false;
+  }
+  evidence_seen = evidence;
+  generation_seen = generation;
+  static constinit Table next{};
+  next.count = 0;
+  for (const store::CatalogEntry& entry : runtime.store.catalog.entries()) {
+    look_at(entry, next);
+  }
+  const bool changed = !(next == table);
+  table = next;
+  return changed;
+}
+
+store::Candidate moved_candidate_of(const store::CatalogEntry& entry) {
+  const Moved* const begin = table.moved;
+  const Moved* const end = begin + table.count;
+  const Moved* const found =
+      std::find_if(begin, end, [&](const Moved& moved) { return moved.id == entry.id; });
+  return found != end ? found->candidate : store::in_use(entry);
+}
+
+}  // namespace selfheal::runtime
