@@ -21,13 +21,13 @@ sys.path[:0] = [os.path.join(here, "..", "test", "servers"), os.path.join(here, 
 sys.dont_write_bytecode = True
 
 from servers import client  # noqa: E402  (the paths above come first)
-from stock import all as stock, dns, web  # noqa: E402
+from stock import all as stock, dns, sshd, web  # noqa: E402
 from stock import server as stock_server  # noqa: E402
 
 lingering = {"apache_event": 65, "nginx": 65, "named": 35, "sshd": 125}  # seconds: their longest time-outs, as shipped
 port = 8080  # of each copy: its network is its own
 patience = 5.0  # seconds for an answer
-timeout = 120  # for all answers: more than `patience` for each, so that requests that are dropped are no hang
+timeout = 200  # for all answers: more than `patience` for each, so that requests that are dropped are no hang
 framing = ("connection", "keep-alive", "transfer-encoding", "content-length")  # RFC 9112: of the connection
 
 modules = {
@@ -44,6 +44,7 @@ def be_patient():
         defaults = list(ask.__defaults__)
         defaults[-1] = patience
         ask.__defaults__ = tuple(defaults)
+    sshd.patience = 3 * patience  # a login is ten processes and as many round trips
 
 
 def driver(name, folder, fill):

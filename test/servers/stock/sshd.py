@@ -13,6 +13,8 @@ from . import private
 from .question import Question
 from .server import Server
 
+patience = 90  # seconds for a login and its command
+
 configuration = """
 ListenAddress 127.0.0.1
 Port {port}
@@ -107,7 +109,7 @@ class Sshd(Server):
         environment = {**runtime.plain_environment(), "SSH_ASKPASS": self.path("ask"), "SSH_ASKPASS_REQUIRE": "force",
                        "PASSWORD": password or ""}
         run = subprocess.run([program, "-F", "none", *flags, *arguments], env=environment, capture_output=True,
-                             stdin=subprocess.DEVNULL, timeout=90, check=False, cwd=self.folder)
+                             stdin=subprocess.DEVNULL, timeout=patience, check=False, cwd=self.folder)
         return run.returncode, run.stdout.decode(errors="replace"), run.stderr.decode(errors="replace")
 
     def execute(self, command, **how):
