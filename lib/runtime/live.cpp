@@ -109,11 +109,13 @@ bool may_change() {
 constinit u64 alarms_due = 0;
 constexpr u64 alarms_interval = 100'000'000;  // ns
 
-void promote_if_ours() {
+// False: the store is not ours to write, or not any more.
+bool promote_if_ours() {
   static u64 evidence_seen = 0;
+  static bool ours = true;
   const bool alarms = alarms_due != 0 && monotonic_ns() >= alarms_due;
   if (!runtime.store.owner || !(alarms || store::wants_promotion(runtime.store, evidence_seen))) {
-    return;
+    return runtime.store.owner && ours;
   }
   evidence_seen = store::evidence_in(runtime.store.journal);
   store::Error error;
@@ -125,6 +127,8 @@ void promote_if_ours() {
   } else if (looked) {
     alarms_due = 0;
   }
+  ours = promotion.result != store::Promoted::not_owner;
+  return ours;
 }
 
 // What a process can no longer read, it goes on without the news of.
@@ -227,10 +231,10 @@ bool catch_up() {
     return false;
   }
   const u64 taken_up = news();
-  promote_if_ours();
+  const bool ours = promote_if_ours();
   const u64 before = runtime.store.catalog.generation();
   load_catalog();
-  if (move_candidates() || unfinished || runtime.store.catalog.generation() != before ||
+  if (move_candidates(ours) || unfinished || runtime.store.catalog.generation() != before ||
       breakers_changed(realtime_ns())) {
     apply(threads_now());
   }

@@ -42,18 +42,20 @@ void look_at(const store::CatalogEntry& entry, Table& next) {
 
 }  // namespace
 
-bool move_candidates() {
+bool move_candidates(bool ours) {
   const u64 evidence = store::evidence_in(runtime.store.journal);
   const u64 generation = runtime.store.catalog.generation();
-  if (runtime.store.owner || (evidence == evidence_seen && generation == generation_seen)) {
+  if (ours ? table.count == 0 : evidence == evidence_seen && generation == generation_seen) {
     return false;
   }
   evidence_seen = evidence;
   generation_seen = generation;
   static constinit Table next{};
   next.count = 0;
-  for (const store::CatalogEntry& entry : runtime.store.catalog.entries()) {
-    look_at(entry, next);
+  if (!ours) {
+    for (const store::CatalogEntry& entry : runtime.store.catalog.entries()) {
+      look_at(entry, next);
+    }
   }
   const bool changed = !(next == table);
   table = next;

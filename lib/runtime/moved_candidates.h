@@ -11,9 +11,9 @@
 
 namespace selfheal::runtime {
 
-// Looks, if there is new evidence. True: some region is to use another candidate than before.
-// Under runtime.changing.
-bool move_candidates();
+// Looks, if there is new evidence; where this process is the promoter (`ours`), the catalog has it
+// all. True: some region is to use another candidate than before. Under runtime.changing.
+bool move_candidates(bool ours);
 
 // The candidate in use for the region's faults here: the catalog's, if nothing else is known.
 store::Candidate moved_candidate_of(const store::CatalogEntry& entry);

@@ -1,4 +1,4 @@
-/* server PORT: an event loop on 127.0.0.1. A request is a line.
+/* server [unprivileged] PORT: an event loop on 127.0.0.1. A request is a line.
 
      ping    is answered `pong`
      bug     faults in answer(). Nobody on the way back asks whether it was answered:
@@ -93,6 +93,10 @@ int main(int argc, char** argv) {
   if (bind(connections[0].fd, (struct sockaddr*)&address, sizeof address) != 0 ||
       listen(connections[0].fd, 16) != 0) {
     return 1;
+  }
+  const uid_t nobody = 65534;
+  if (argc > 2 && setuid(nobody) != 0) {
+    return 3;
   }
   serve();
   return 2;
