@@ -4,6 +4,7 @@
 
 #include "cli/format.h"
 #include "cli/table.h"
+#include "lib/base/standard_exception.h"
 
 namespace selfheal::cli {
 namespace {
@@ -43,6 +44,10 @@ std::string value_text(const CatalogEntry& entry, Candidate candidate) {
   }
   if (entry.best_reasons[candidate.level] == ValueReason::unused) {
     return name + " (none needed)";
+  }
+  if (entry.best_reasons[candidate.level] == ValueReason::throws) {
+    const auto thrown = static_cast<StandardException>(entry.best_values[candidate.level] & 0xff);
+    return fmt::format("{} (throws {})", name, name_of(thrown));
   }
   const i64 value = static_cast<i64>(entry.best_values[candidate.level]);
   return value >= -4096 && value <= 4096

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <iterator>
 
+#include "lib/base/standard_exception.h"
 #include "lib/report/disassembly.h"
 #include "lib/report/report.h"
 #include "lib/store/catalog.h"
@@ -153,6 +154,9 @@ Json json_heal(const HealRecord& record, const std::string& line, ModuleFinder& 
   result["site"] = json_place(record.site, record.modules, record.module_count, false, modules);
   result["value"] = hex(record.value);
   result["value_reason"] = name_of(record.reason);
+  if (record.reason == ValueReason::throws) {
+    result["thrown"] = name_of(static_cast<StandardException>(record.value & 0xff));
+  }
   result["errno"] = record.error_number;
   result["remedies"] = json_remedies(record.remedies);
   result["level"] = record.level;

@@ -50,6 +50,8 @@ const char* name_of(ValueReason reason) {
       return "by its return type";
     case ValueReason::learned:
       return "learned from calls that failed";
+    case ValueReason::throws:
+      return "the function itself throws to refuse";
     case ValueReason::tried:
       return "what seemed best did not stick";
     case ValueReason::library_error:
@@ -104,6 +106,8 @@ const char* name_of(Evidence evidence) {
       return "own error";
     case Evidence::learned:
       return "learned";
+    case Evidence::throws:
+      return "throws";
   }
   return "unknown";
 }

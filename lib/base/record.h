@@ -71,9 +71,10 @@ enum class Evidence : u8 {
   asked = 7,      // its caller's code asks for an error: a sign, NULL
   own_error = 8,  // it has an exit of its own for that, which avoids the fault
   learned = 9,    // it was seen to fail, or the user says how it does (store/functions.h)
+  throws = 10,    // it throws where it refuses, and one of its callers catches that
 };
 
-inline constexpr Evidence last_evidence = Evidence::learned;
+inline constexpr Evidence last_evidence = Evidence::throws;
 inline constexpr unsigned recorded_levels = 8;
 
 // Is there an error that this function returns, and somebody who looks at it?
@@ -136,9 +137,10 @@ enum class ValueReason : u8 {
   library_error = 14,     // the function itself returns it where a library call of its fails
   other_callers = 15,     // this caller leaves it open; others of the function take it for failure
   learned = 16,           // it was seen to return it where it refuses, and nowhere else
+  throws = 17,            // it did not return: `value` is the StandardException that was thrown
 };
 
-inline constexpr ValueReason last_value_reason = ValueReason::learned;
+inline constexpr ValueReason last_value_reason = ValueReason::throws;
 
 enum class HealOutcome : u8 {
   none = 0,
@@ -166,7 +168,7 @@ struct HealRecord {
   Fault fault;
   CodeRef site;
   FunctionRef region;
-  u64 value;         // what the caller got in rax
+  u64 value;         // what the caller got in rax, or see ValueReason::throws
   i32 error_number;  // errno it got, 0 when errno was left alone
   u8 level;          // 0: the region is the faulting function's own; 1: its caller; ...
   ValueReason reason;

@@ -22,17 +22,6 @@ bool open_record(Reader& reader, u64& end) {
 constexpr u8 pe_omit = 0xff;
 constexpr u8 pe_indirect = 0x80;
 
-// A pointer that may be none, or the address of a place that the dynamic linker has filled.
-u64 read_pointer(const Module& module, Reader& reader, u8 encoding) {
-  const u64 begin = reader.at();
-  const bool is_null = Reader(module, begin).encoded(encoding & 0x0f) == 0;
-  const u64 value = reader.encoded(encoding);
-  if (encoding == pe_omit || is_null) {
-    return 0;
-  }
-  return (encoding & pe_indirect) != 0 ? Reader(module, value).read<u64>() : value;
-}
-
 // The augmentation string "zPLRS": what each letter adds to the augmentation data.
 bool read_augmentation(const Module& module, Reader& reader, u64 string, u64 end,
                        FrameEntry& entry) {
@@ -99,6 +88,16 @@ bool read_cie(const Module& module, u64 address, FrameEntry& entry, bool& augmen
 }
 
 }  // namespace
+
+u64 read_pointer(const Module& module, Reader& reader, u8 encoding) {
+  const u64 begin = reader.at();
+  const bool is_null = Reader(module, begin).encoded(encoding & 0x0f) == 0;
+  const u64 value = reader.encoded(encoding);
+  if (encoding == pe_omit || is_null) {
+    return 0;
+  }
+  return (encoding & pe_indirect) != 0 ? Reader(module, value).read<u64>() : value;
+}
 
 bool read_frame_entry(const Module& module, u64 address, FrameEntry& entry) {
   Reader reader(module, address);

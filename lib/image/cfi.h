@@ -8,6 +8,12 @@
 
 namespace selfheal::image {
 
+class Reader;
+
+// A pointer (DW_EH_PE_*) that may be none, or the address of a place that the dynamic linker has
+// filled; 0: none.
+u64 read_pointer(const Module& module, Reader& reader, u8 encoding);
+
 // One frame description entry with what it needs of its CIE.
 struct FrameEntry {
   u64 start;  // run-time address of the first instruction it describes

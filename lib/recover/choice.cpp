@@ -134,6 +134,7 @@ class Choice {
       result.in_rax.reason = ValueReason::own_error;
     }
     leave_as(*best->exit, result);
+    result.taken_for_failure = is_taken_for_failure(*best);
     result.has_vector = best->exit->has_vector;
     result.vector = best->exit->vector;
     return result;
@@ -278,6 +279,14 @@ class Choice {
     return candidate.course.branches == asked_for_.branches ? 3 + exactly
            : asking_ == Use::sign                           ? -6
                                                             : 0;
+  }
+
+  // By the caller's course, or because numbers like it are never anything else.
+  bool is_taken_for_failure(const Candidate& best) const {
+    const bool number = best.exit->kind == Exit::constant;
+    const bool negative = static_cast<i64>(best.value) < 0 && any_not_negative_;
+    return best.course.failure > 0 || best.course.aborts ||
+           (number && (negative || best.exit->error_number != 0));
   }
 
   static ValueReason reason_for(const Exit& exit) {

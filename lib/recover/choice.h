@@ -4,6 +4,7 @@
 
 #include <span>
 
+#include "lib/base/standard_exception.h"
 #include "lib/recover/course.h"
 #include "lib/recover/other_callers.h"
 #include "lib/recover/return_value.h"
@@ -18,18 +19,23 @@ struct Return {
   bool is_object;         // the result lies where the first argument points to; rax is that pointer
   bool by_outer_callers;  // the first one hands it on: another stack may ask for another value
   bool is_void;           // nobody looks at rax; `stores` may go to objects anywhere
+  bool taken_for_failure;    // for certain, as far as paper goes
+  StandardException thrown;  // instead of all of this, if there is a `thrower`
   u8 store_count;
   u32 cleared;  // is_object: so many bytes are zeroed first
   u64 second;
   u64 vector;
+  u64 thrower;  // a function of libstdc++ that throws `thrown` (throwing.h); 0: it returns
   ExitStore stores[max_exit_stores];
 };
 
-// The call in question: its return address, then those of its callers.
+// The call in question: its return address, then those of its callers that may be asked what they
+// do with the value.
 struct HealedCall {
   std::span<const u64> return_addresses;
   FrameArguments arguments;
   const OtherCallers* others = nullptr;  // of the function; null: not known
+  std::span<const u64> stack = {};       // all return addresses, where exceptions matter
 };
 
 // What the function leaves beside rax where it ends so: rdx, and what it stores behind pointers.

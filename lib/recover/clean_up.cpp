@@ -1,90 +1,23 @@
 #include "lib/recover/clean_up.h"
 
 #include "lib/image/cfi.h"
-#include "lib/image/reader.h"
 #include "lib/recover/cfi_row.h"
 #include "lib/recover/code_walk.h"
+#include "lib/recover/lsda.h"
 
 namespace selfheal::recover {
 namespace {
 
-using image::Reader;
-
-constexpr u8 omitted = 0xff;
-
-struct Lsda {
-  u64 pads;     // what landing pads count from
-  u8 encoding;  // of the call sites
-  u64 sites;    // table of call sites
-  u64 actions;  // behind it
-};
-
-bool open_lsda(const image::Module& module, const image::FrameEntry& entry, Lsda& lsda) {
-  Reader reader(module, entry.lsda);
-  const u8 pads_encoding = reader.read<u8>();
-  lsda.pads = pads_encoding == omitted ? entry.start : reader.encoded(pads_encoding);
-  const u8 types_encoding = reader.read<u8>();
-  if (types_encoding != omitted) {
-    reader.uleb();  // where the types are
-  }
-  lsda.encoding = reader.read<u8>();
-  const u64 size = reader.uleb();
-  lsda.sites = reader.at();
-  reader.skip(size);
-  lsda.actions = reader.at();
-  return reader.ok();
-}
-
-// A chain of actions: does any of them catch, or check what may be thrown?
-bool only_cleans_up(const image::Module& module, u64 chain) {
-  constexpr unsigned longest = 64;
-  for (unsigned i = 0; i < longest; ++i) {
-    Reader reader(module, chain);
-    const i64 filter = reader.sleb();
-    const u64 next = reader.at();
-    const i64 distance = reader.sleb();
-    if (!reader.ok() || filter != 0) {
+// Does none of the actions catch, or check what may be thrown?
+bool only_cleans_up(const image::Module& module, const LandingSite& site) {
+  Actions actions(module, site);
+  for (i64 filter = 0; actions.next(filter);) {
+    if (filter != 0) {
       return false;
     }
-    if (distance == 0) {
-      return true;
-    }
-    chain = next + static_cast<u64>(distance);
   }
-  return false;
+  return !actions.damaged();
 }
-
-struct CallSite {
-  u64 begin;
-  u64 end;
-  u64 pad;  // 0: none that only cleans up
-};
-
-class CallSites {
- public:
-  CallSites(const image::Module& module, const image::FrameEntry& entry, const Lsda& lsda)
-      : module_(module), entry_(entry), lsda_(lsda), reader_(module, lsda.sites, lsda.actions) {}
-
-  // In the order of their addresses. False: there are no more, or the table is damaged.
-  bool next(CallSite& site) {
-    if (reader_.left() == 0) {
-      return false;
-    }
-    site.begin = entry_.start + reader_.encoded(lsda_.encoding);
-    site.end = site.begin + reader_.encoded(lsda_.encoding);
-    const u64 pad = reader_.encoded(lsda_.encoding);
-    const u64 action = reader_.uleb();
-    const bool cleans_up = action == 0 || only_cleans_up(module_, lsda_.actions + action - 1);
-    site.pad = pad != 0 && cleans_up ? lsda_.pads + pad : 0;
-    return reader_.ok();
-  }
-
- private:
-  const image::Module& module_;
-  const image::FrameEntry& entry_;
-  const Lsda& lsda_;
-  Reader reader_;
-};
 
 // From one call site to a place behind it: is nothing called on the way, such as a destructor?
 // `to` may itself be in a call, which is then not counted.
@@ -153,9 +86,10 @@ u64 pad_of(const image::Module& module, const image::FrameEntry& entry, u64 addr
   if (!open_lsda(module, entry, lsda)) {
     return 0;
   }
-  CallSites sites(module, entry, lsda);
-  CallSite before{};
-  for (CallSite site{}; sites.next(site); before = site) {
+  LandingSites sites(module, entry, lsda);
+  LandingSite before{};
+  for (LandingSite site{}; sites.next(site); before = site) {
+    site.pad = only_cleans_up(module, site) ? site.pad : 0;
     if (address < site.begin) {
       const bool alike = same_pads(before.pad, site.pad, image);
       return alike && calls_nothing(before.end, address, image) ? site.pad : 0;

@@ -1,10 +1,8 @@
 // Where a function's clean-up code is, for a frame that is left behind: destructors, and what
 // __attribute__((cleanup)) asks for.
 //
-// The tables are those of exceptions: the function's language-specific data area says for ranges of
-// its code where to land when an exception passes (Itanium C++ ABI: Exception Handling,
-// section 2.5.2 and its appendix on the LSDA; GCC's except.cc writes it, LLVM the same).
-// Signal-safe; a damaged table has no pads.
+// The tables are those of exceptions (lsda.h), which say for ranges of the function's code where to
+// land when an exception passes. Signal-safe; a damaged table has no pads.
 #pragma once
 
 #include "lib/recover/image_view.h"

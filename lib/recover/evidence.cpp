@@ -4,7 +4,9 @@
 #include <array>
 
 #include "lib/recover/caller_use.h"
+#include "lib/recover/catching.h"
 #include "lib/recover/course.h"
+#include "lib/recover/throwing.h"
 
 namespace selfheal::recover {
 namespace {
@@ -18,12 +20,6 @@ const Exit* exit_of(const OwnExits& own, u64 value) {
     }
   }
   return nullptr;
-}
-
-bool is_system(u64 address, const ImageView& image) {
-  image::Module module;
-  return image.find_module(image.context, address, module) &&
-         image.is_system(image.context, module);
 }
 
 // It has one answer only, which is no error.
@@ -78,21 +74,6 @@ Evidence of_number(const Return& chosen, const OwnExits& own, Use use, const Hea
   return refuses ? Evidence::own_error : Evidence::guess;
 }
 
-// Index of main's frame, or that of what its thread began with: the outermost one of the
-// application's, which the system called. _start, at the very end, is another matter. ~0: not seen.
-unsigned outermost(std::span<const Frame> frames, const ImageView& image) {
-  const auto in_system = [&](unsigned i) { return is_system(frames[i].lookup_address(), image); };
-  unsigned end = static_cast<unsigned>(frames.size());
-  if (end > 2 && !in_system(end - 1) && in_system(end - 2)) {
-    --end;
-  }
-  unsigned i = end;
-  while (i != 0 && in_system(i - 1)) {
-    --i;
-  }
-  return i != 0 && i != end ? i - 1 : ~0U;
-}
-
 // What is returned is `chosen`. That a caller tells it apart is enough for the faulting function,
 // but no reason to go further out.
 Evidence of_return(const Return& chosen, const OwnExits& own, const HealedCall& site,
@@ -133,10 +114,14 @@ Evidence evidence_of(const OwnExits& own, const HealedCall& site, FaultKind kind
   if (site.return_addresses.empty()) {
     return Evidence::unknown;
   }
-  if (is_system(site.return_addresses[0] - 1, image)) {
+  if (in_system(image, site.return_addresses[0] - 1)) {
     return Evidence::library;
   }
-  const Return chosen = choose_return(own, site, kind, image);
+  Return chosen = choose_return(own, site, kind, image);
+  throw_instead(own, site.stack, image, chosen);
+  if (chosen.thrower != 0) {
+    return Evidence::throws;
+  }
   const Evidence evidence = of_return(chosen, own, site, image, faulted);
   return can_fail(evidence) && ends_the_process(chosen.in_rax.value, site.return_addresses, image)
              ? Evidence::outermost
@@ -144,26 +129,33 @@ Evidence evidence_of(const OwnExits& own, const HealedCall& site, FaultKind kind
 }
 
 void weigh_levels(FaultRecord& record, std::span<const Frame> frames, const ImageView& image) {
-  const unsigned last = outermost(frames, image);
-  const unsigned count = static_cast<unsigned>(frames.size());
+  std::array<u64, max_frames> places{};
+  const unsigned count =
+      static_cast<unsigned>(frames.size() < max_frames ? frames.size() : max_frames);
+  for (unsigned i = 0; i < count; ++i) {
+    places[i] = frames[i].lookup_address();
+  }
+  const unsigned last = outermost(std::span(places).first(count), image);
   for_each_level(record, count, [&](unsigned level, unsigned i) {
     Evidence& evidence = record.evidence[level];
     if (level != 0 && i + 1 == last) {
       evidence = Evidence::outermost;
       return;
     }
-    std::array<u64, most_callers> callers{};
+    std::array<u64, max_frames> stack{};
     unsigned known = 0;
-    for (unsigned k = i + 1; k < count && known < most_callers; ++k) {
-      callers[known++] = frames[k].registers.rip;
+    for (unsigned k = i + 1; k < count; ++k) {
+      stack[known++] = frames[k].registers.rip;
     }
+    const auto callers = std::span<const u64>(stack).first(known);
     image::Module module;
     image::Function function;
     OwnExits own;
     if (find_owner(image, frames[i].lookup_address(), module, function) &&
         find_own_exits(function, frames[i].registers.rip, image, own)) {
-      evidence = evidence_of(own, {std::span(callers).first(known), {}}, record.fault.kind, image,
-                             level == 0);
+      const HealedCall call{
+          callers.first(known < most_callers ? known : most_callers), {}, nullptr, callers};
+      evidence = evidence_of(own, call, record.fault.kind, image, level == 0);
     }
   });
 }

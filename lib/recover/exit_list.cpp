@@ -56,6 +56,33 @@ void OwnExits::add(const Exit& exit) {
   }
 }
 
+void OwnExits::add(const OwnThrow& own_throw) {
+  const auto before = [](const OwnThrow& a, const OwnThrow& b) {
+    return a.avoids_fault != b.avoids_fault ? a.avoids_fault : a.length < b.length;
+  };
+  unsigned at = 0;
+  while (at < throw_count && !before(own_throw, throws[at])) {
+    if (throws[at].type == own_throw.type) {
+      return;
+    }
+    ++at;
+  }
+  unsigned gone = at;
+  while (gone < throw_count && throws[gone].type != own_throw.type) {
+    ++gone;
+  }
+  if (gone == max_own_throws) {
+    --gone;
+  }
+  throw_count = static_cast<u8>(gone == throw_count ? throw_count + 1 : throw_count);
+  for (; gone > at; --gone) {
+    throws[gone] = throws[gone - 1];
+  }
+  if (at < max_own_throws) {
+    throws[at] = own_throw;
+  }
+}
+
 bool OwnExits::is_truth_value() const {
   bool one = false;
   for (const Exit& exit : *this) {

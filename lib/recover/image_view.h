@@ -32,6 +32,12 @@ struct ImageView {
 // The running process, through lib/image.
 const ImageView& live_image();
 
+inline bool in_system(const ImageView& image, u64 address) {
+  image::Module module;
+  return image.find_module(image.context, address, module) &&
+         image.is_system(image.context, module);
+}
+
 // The module and the function that `address` belongs to.
 inline bool find_owner(const ImageView& image, u64 address, image::Module& module,
                        image::Function& function) {

@@ -78,6 +78,9 @@ class Paper {
   void forget_changed_since(const Paper& before);
 
   const Known& reg(Gpr gpr) const { return registers_[gpr]; }
+  // The word of the module's data that the code has loaded it from a short while ago: mostly a
+  // pointer that the dynamic linker has put there; 0: not known.
+  u64 loaded_from(const Known& value) const;
   bool vector(u64& low) const;  // of xmm0
   Known value_of(const ZydisDecodedOperand& operand, const CodeWalk& walk,
                  const ImageView& image) const;
@@ -103,6 +106,10 @@ class Paper {
     u64 low = 0;
     u64 high = 0;
   };
+  struct Load {
+    i64 symbol = 0;  // that it became
+    u64 from = 0;
+  };
   enum class Flags : u8 { none, difference, result };
 
   Known fresh();
@@ -115,17 +122,21 @@ class Paper {
   bool vector_move(const CodeWalk& walk, const ImageView& image);
   void store_vector(const Known& at, unsigned bits, const Vector& vector);
   void note_table(const ZydisDecodedOperand& from);
+  void note_load(const CodeWalk& walk);
   void forget_written(const CodeWalk& walk, const ImageView& image);
   void replace(const Known& from, const Known& to);
   bool has_known_sign(const Known& value) const;
 
   static constexpr unsigned max_slots = 20;
   static constexpr unsigned max_escaped = 6;
+  static constexpr unsigned max_loads = 4;
 
   Known registers_[gpr_count];
   Vector vectors_[16];
   Slot slots_[max_slots];
   i64 escaped_[max_escaped];  // addresses of the frame that were taken
+  Load loads_[max_loads];     // the last ones
+  u8 load_next_ = 0;
   u8 slot_count_ = 0;
   u8 slot_next_ = 0;
   u8 escaped_count_ = 0;

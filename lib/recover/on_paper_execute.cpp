@@ -107,6 +107,27 @@ void Paper::note_table(const ZydisDecodedOperand& from) {
   }
 }
 
+// mov slot(%rip), target
+void Paper::note_load(const CodeWalk& walk) {
+  const auto& from = walk.operands[1];
+  Gpr gpr;
+  if (from.type == ZYDIS_OPERAND_TYPE_MEMORY && from.mem.base == ZYDIS_REGISTER_RIP &&
+      from.size == 64 && gpr_of(walk.operands[0].reg.value, gpr) &&
+      registers_[gpr].kind == Known::symbol) {
+    const Known at = address_of_operand(from, walk);
+    loads_[load_next_++ % max_loads] = {registers_[gpr].number, static_cast<u64>(at.number)};
+  }
+}
+
+u64 Paper::loaded_from(const Known& value) const {
+  for (const Load& load : loads_) {
+    if (value.kind == Known::symbol && value.number != 0 && value.number == load.symbol) {
+      return load.from;
+    }
+  }
+  return 0;
+}
+
 void Paper::execute(const CodeWalk& walk, const ImageView& image) {
   const auto* const o = walk.operands;
   if (vector_move(walk, image)) {
@@ -121,6 +142,7 @@ void Paper::execute(const CodeWalk& walk, const ImageView& image) {
     case ZYDIS_MNEMONIC_MOVSXD:
       note_table(o[1]);
       write(o[0], walk, value_of(o[1], walk, image));
+      note_load(walk);
       return;
     case ZYDIS_MNEMONIC_MOVZX: {
       Known value = value_of(o[1], walk, image);

@@ -17,6 +17,8 @@
 #include "lib/recover/library_failures.h"
 #include "lib/recover/paths.h"
 #include "lib/recover/straight_exits.h"
+#include "lib/recover/throwing.h"
+#include "lib/recover/type_info.h"
 
 namespace selfheal::recover {
 namespace {
@@ -38,6 +40,7 @@ struct Callee {
   const LibraryFailure* failure;
   u64 constant;  // that it returns, if `is_constant`
   bool is_constant;
+  bool throws;  // __cxa_throw
 };
 constexpr unsigned max_callees = 128;
 
@@ -106,6 +109,10 @@ class Explorer {
     }
     const Callee& callee = self.callee_of(path.at, walk);
     const LibraryFailure* const failure = callee.failure;
+    if (callee.throws) {
+      self.note_throw(path);
+      return false;
+    }
     if (self.behind_ == nullptr && failure != nullptr &&
         failure->meaning == FailureMeaning::failure) {
       self.note(path, walk, *failure);
@@ -136,14 +143,31 @@ class Explorer {
     if (callee.at == at) {
       return callee;
     }
-    callee = {at, nullptr, 0, false};
+    callee = {at, nullptr, 0, false, false};
     if (const char* name = imported_callee(image_, walk, function_.start); name != nullptr) {
       callee.failure = find_library_failure(name);
+      callee.throws = std::strcmp(name, "__cxa_throw") == 0;
       callee.is_constant = import_returns_constant(image_, name, callee.constant);
     } else if (walk.target() != 0) {
       callee.is_constant = returns_constant(image_, walk.target(), callee.constant);
     }
     return callee;
+  }
+
+  // The type is its second argument. Behind a call that is made to fail, it is another end.
+  void note_throw(const Path& path) {
+    const Known& known = path.paper.reg(rsi);
+    const u64 type = known.is_constant() ? static_cast<u64>(known.number)
+                                         : type_at(path.paper.loaded_from(known));
+    OwnThrow own_throw;
+    if (behind_ != nullptr) {
+      behind_->alike = false;
+    }
+    if (find_own_throw(type, path.at, image_, own_throw)) {
+      own_throw.avoids_fault = site_ != 0 && !path.passed_fault;
+      own_throw.length = path.length;
+      out_.add(own_throw);
+    }
   }
 
   // Once for each call, on the first path that comes by.

@@ -16,12 +16,14 @@
 //     if (out->copy == NULL) return -3;    exit -3, a failed call leads there
 #pragma once
 
+#include "lib/base/standard_exception.h"
 #include "lib/recover/image_view.h"
 
 namespace selfheal::recover {
 
 inline constexpr unsigned max_exits = 14;
 inline constexpr unsigned max_exit_stores = 8;
+inline constexpr unsigned max_own_throws = 4;
 
 // A status of HTTP that is an error.
 constexpr bool is_error_status(u64 value) {
@@ -64,6 +66,15 @@ struct Exit {
   ExitStore stores[max_exit_stores];
 };
 
+// One that is no return: an exception of the function's own leaves it.
+struct OwnThrow {
+  u64 type;              // its std::type_info
+  u64 thrower;           // libstdc++'s function that throws ...
+  StandardException as;  // ... the same, or its nearest base (throwing.h)
+  bool avoids_fault;
+  u16 length;  // see Exit
+};
+
 struct OwnExits {
   Exit exits[max_exits];
   u8 count;
@@ -71,6 +82,8 @@ struct OwnExits {
   bool returns;    // some path returns or goes on in another function: else it is like abort()
   bool exhausted;  // the budget was: there may be more exits
   u32 extent;      // bytes from the first argument on that are written on some path
+  u8 throw_count;
+  OwnThrow throws[max_own_throws];  // those that avoid the fault first, then by the path's length
 
   const Exit* begin() const { return exits; }
   const Exit* end() const { return exits + count; }
@@ -86,6 +99,7 @@ struct OwnExits {
   bool speaks_against(i64 value) const;
   // One more; those that return the same are kept as one.
   void add(const Exit& exit);
+  void add(const OwnThrow& own_throw);
   // An exit of which nothing else is known.
   void add_constant(i64 value);
 };

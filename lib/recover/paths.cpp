@@ -4,6 +4,8 @@
 #include <initializer_list>
 #include <type_traits>
 
+#include "lib/recover/imports.h"
+#include "lib/recover/never_returns.h"
 #include "lib/recover/side.h"
 
 namespace selfheal::recover {
@@ -149,12 +151,23 @@ void Paths::note_loop(Path& path, u64 to) const {
   path.at_loop = path.paper;
 }
 
+// Where nothing was pushed yet, a split-off part begins as a function does. Compilers make no tail
+// call of what never returns, so this is none.
+bool Paths::is_own_part(u64 to) const {
+  constexpr u64 largest = 4096;  // bytes
+  image::Module module;
+  image::Function part;
+  return image_.find_module(image_.context, to, module) &&
+         image_.find_part(image_.context, module, to, part) && part.size <= largest &&
+         slot_of_stub(image_, to) == 0 && never_returns(image_, part);
+}
+
 // False where the path ends. A jump to a split-off part stays in the function.
 bool Paths::enter(Path& path, u64 to) {
   if (function_.holds(to)) {
     return true;
   }
-  if (is_tail_call(image_, function_.start, to)) {
+  if (is_tail_call(image_, function_.start, to) && !is_own_part(to)) {
     visitor_.at_exit(visitor_.context, path, true);
     return false;
   }

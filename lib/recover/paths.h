@@ -50,6 +50,7 @@ class Paths {
   bool inside(u64 address) const;
   void branch(const Path& path);
   void note_loop(Path& path, u64 to) const;
+  bool is_own_part(u64 to) const;
   bool enter(Path& path, u64 to);
   bool jump(Path& path);
   void switch_to_cases(const Path& path);

@@ -1,3 +1,4 @@
+#include "lib/base/standard_exception.h"
 #include "lib/report/place.h"
 #include "lib/report/report.h"
 #include "lib/report/sentence.h"
@@ -11,7 +12,9 @@ void say_value(const HealRecord& record, Text& out) {
   const i64 value = static_cast<i64>(record.value);
   const i64 as_int = static_cast<i32>(static_cast<u32>(record.value));
   constexpr i64 small = 4096;
-  if (record.reason == ValueReason::unused) {
+  if (record.reason == ValueReason::throws) {
+    out << "threw " << name_of(static_cast<StandardException>(record.value & 0xff));
+  } else if (record.reason == ValueReason::unused) {
     out << "returned";
   } else if (record.reason == ValueReason::caller_tests_null && value == 0) {
     out << "returned NULL";

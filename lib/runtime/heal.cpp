@@ -1,17 +1,8 @@
-// Rolled back, then "as if the function had failed" (STEM, 2005, section 3: error virtualization).
-//
-//        caller's frame                 caller's frame
-//        arguments                      arguments
-//   rsp► return address         rsp►    (return address popped)
-//        region's frames                dead stack
-//        ... fault                      rax = error value, rbx rbp r12-r15 = as at entry,
-//                                       rip = return address, DF = 0, mxcsr, x87 CW = as at entry
-//
-// All other registers are the callee's to spoil (System V ABI, 3.2.1), so they need no care.
+// A fault in a region: whose is it, may it be healed, and with what? Then all is rolled back, and
+// the call ends as if the function had failed (healed_end.h).
 #include "lib/runtime/heal.h"
 
 #include <atomic>
-#include <errno.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -20,6 +11,7 @@
 #include "lib/runtime/breaker.h"
 #include "lib/runtime/events.h"
 #include "lib/runtime/heal_record.h"
+#include "lib/runtime/healed_end.h"
 #include "lib/runtime/heap_probe.h"
 #include "lib/runtime/return_choice.h"
 #include "lib/runtime/runtime.h"
@@ -128,18 +120,6 @@ bool may_heal(const Thread& thread, const Region& region) {
     return false;
   }
   return may_spend(budget_key(region), thread.fault, realtime_ns());
-}
-
-void return_to_caller(Thread& thread, const Return& value) {
-  constexpr u64 direction_flag = 1 << 10;
-  thread.guest = thread.checkpoint;
-  thread.guest.rip = thread.return_address;
-  thread.guest.gpr[rsp] = thread.entry_sp + sizeof(u64);
-  thread.guest.gpr[rax] = value.in_rax.value;
-  if (value.has_second) {
-    thread.guest.gpr[rdx] = value.second;
-  }
-  thread.guest.rflags &= ~direction_flag;
 }
 
 // Which activation is rolled back, on behalf of which region.
@@ -254,23 +234,14 @@ bool heal(Thread& thread, const Outcome& outcome, VectorResult& vector) {
   }
   const Return value = value_at(thread, point);
   if (region.simulate) {
-    record.value = value.in_rax.value;
-    record.reason = value.in_rax.reason;
-    record.error_number = value.in_rax.error_number;
+    note_value(value, record);
     record.outcome = HealOutcome::simulated;
     write_down(record);
     return false;
   }
   const emulator::RollbackResult undone = emulator::roll_back(thread, point.outwards);
-  leave_behind(thread.checkpoint, value, emulator::nesting(thread) != 0 ? &thread.log : nullptr);
-  return_to_caller(thread, value);
-  vector = {value.has_vector, value.vector};
-  if (value.in_rax.error_number != 0) {
-    errno = value.in_rax.error_number;
-  }
-  record.value = value.in_rax.value;
-  record.reason = value.in_rax.reason;
-  record.error_number = value.in_rax.error_number;
+  end_call(thread, value, vector);
+  note_value(value, record);
   record.bytes_rolled_back = undone.bytes;
   record.actions_undone = undone.actions;
   record.outcome = HealOutcome::healed;

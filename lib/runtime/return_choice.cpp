@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "lib/patch/stubs.h"
+#include "lib/recover/throwing.h"
 #include "lib/recover/unwind.h"
 #include "lib/runtime/stack_bounds.h"
 #include "probes/hooks.h"
@@ -89,22 +90,27 @@ recover::FrameArguments frame_arguments(const Registers& at_entry) {
   return result;
 }
 
+constexpr unsigned few_frames = 6;  // that may be asked what they do with a value
+
 // Reads the callers' frames, which the fault may have damaged: runs guarded.
 void infer(void* argument) {
   Inference& inference = *static_cast<Inference*>(argument);
   const Registers& registers = *inference.at_entry;
-  std::array<recover::Frame, 6> frames{};
-  const unsigned count = recover::unwind(registers, stack_bounds(registers.gpr[rsp]), frames);
+  const recover::OwnExits& own = inference.known->own;
+  std::array<recover::Frame, max_frames> frames;
+  const auto wanted = std::span(frames).first(own.throw_count != 0 ? max_frames : few_frames);
+  const unsigned count = recover::unwind(registers, stack_bounds(registers.gpr[rsp]), wanted);
   std::array<u64, frames.size()> callers{inference.return_address};
   unsigned known = 1;
   for (unsigned i = 2; i < count; ++i) {
     callers[known++] = frames[i].registers.rip;
   }
-  const recover::HealedCall site{std::span(callers).first(known), frame_arguments(registers),
-                                 &inference.known->others};
-  const recover::OwnExits& own = inference.known->own;
+  const auto stack = std::span<const u64>(callers).first(known);
+  const recover::HealedCall site{stack.first(known < few_frames ? known : few_frames),
+                                 frame_arguments(registers), &inference.known->others};
   inference.value = recover::choose_return(own, site, inference.kind, recover::live_image());
   recover::sharpen(inference.known->function, own, inference.kind, inference.value);
+  recover::throw_instead(own, stack, recover::live_image(), inference.value);
 }
 
 struct Leaving {

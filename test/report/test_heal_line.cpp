@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 
+#include "lib/base/standard_exception.h"
 #include "test/report/sample.h"
 
 namespace selfheal::report::test {
@@ -44,6 +45,8 @@ TEST_CASE("values are shown as people write them") {
   CHECK(value(500, ValueReason::policy) == "returned 500");
   CHECK(value(0x7f0012345678, ValueReason::policy) == "returned 0x7f0012345678");
   CHECK(value(0, ValueReason::unused) == "returned");
+  CHECK(value(static_cast<u64>(StandardException::invalid_argument), ValueReason::throws) ==
+        "threw std::invalid_argument");
 }
 
 TEST_CASE("a heal without rollback and one that was refused are told apart") {

@@ -64,7 +64,8 @@ Candidate chosen_the_long_way(const CatalogEntry& entry) {
         entry.evidence[0] == Evidence::guess || entry.evidence[0] == Evidence::yes_or_no;
     const bool near = c.level < 2 || !looked_at;
     const bool knows = (near && evidence == Evidence::asked) ||
-                       (near && evidence == Evidence::own_error) || evidence == Evidence::learned;
+                       (near && evidence == Evidence::own_error) || evidence == Evidence::learned ||
+                       (near && evidence == Evidence::throws);
     const bool cannot =
         evidence == Evidence::library || (evidence == Evidence::outermost && c.level != 0);
     return knows ? 0 : cannot ? 2 : 1;
