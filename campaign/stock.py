@@ -26,7 +26,7 @@ from stock import server as stock_server  # noqa: E402
 
 lingering = {"apache_event": 65, "nginx": 65, "named": 35, "sshd": 125}  # seconds: their longest time-outs, as shipped
 port = 8080  # of each copy: its network is its own
-patience = 5.0  # seconds for an answer
+patience = {"apache_event": 5.0, "nginx": 5.0, "named": 2.0, "sshd": 5.0}  # seconds for an answer
 timeout = 200  # for all answers: more than `patience` for each, so that requests that are dropped are no hang
 framing = ("connection", "keep-alive", "transfer-encoding", "content-length")  # RFC 9112: of the connection
 
@@ -38,13 +38,14 @@ modules = {
 }
 
 
-def be_patient():
-    """The drivers wait longer than is sensible for a server that hangs."""
+def be_patient(name):
+    """As long as is sensible for a server that may hang: the drivers wait longer."""
+    seconds = patience[name]
     for ask in (client.fetch, client.exchange, dns.over_udp, dns.over_tcp):
         defaults = list(ask.__defaults__)
-        defaults[-1] = patience
+        defaults[-1] = seconds
         ask.__defaults__ = tuple(defaults)
-    sshd.patience = 3 * patience  # a login is ten processes and as many round trips
+    sshd.patience = 3 * seconds  # a login is ten processes and as many round trips
 
 
 def driver(name, folder, fill):
@@ -90,7 +91,7 @@ def shown(name, question, answer, right):
 
 
 def ask(name, folder):
-    be_patient()
+    be_patient(name)
     server = driver(name, folder, False)
     for question in server.workload():
         try:
@@ -109,7 +110,7 @@ def ask(name, folder):
 
 
 def check(name, folder):
-    be_patient()
+    be_patient(name)
     server = driver(name, folder, False)
     for question in server.workload()[:2]:
         if question.view(question.ask()) != question.right:

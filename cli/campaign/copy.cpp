@@ -183,6 +183,14 @@ bool Copy::check() {
 }
 
 bool Copy::settle() {
+  return settle_within(settle_limit);
+}
+
+bool Copy::settle_at_last() {
+  return settle_within(server_.linger);
+}
+
+bool Copy::settle_within(milliseconds limit) {
   u64 before = ~u64{0};
   Clock::time_point looked;
   return household_.pump_until(
@@ -202,7 +210,7 @@ bool Copy::settle() {
         looked = Clock::now();
         return quiet && !visitors;
       },
-      Clock::now() + settle_limit);
+      Clock::now() + limit);
 }
 
 void Copy::linger(const std::function<bool()>& done) {

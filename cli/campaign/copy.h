@@ -60,6 +60,8 @@ class Copy {
   // Waits until nobody uses the processor and those that are not long-lived have gone. False: that
   // did not happen within three seconds.
   bool settle();
+  // The same, as long as the server lingers.
+  bool settle_at_last();
 
   // Waits for `done`, at most as long as the server lingers.
   void linger(const std::function<bool()>& done);
@@ -78,6 +80,7 @@ class Copy {
                                  milliseconds limit);
   bool wait_until_ready(const std::function<bool()>& hopeless);
   bool listens() const;
+  bool settle_within(milliseconds limit);
   Clock::time_point deadline() const { return Clock::now() + server_.timeout; }
   std::string filled_in(std::string text) const;
 

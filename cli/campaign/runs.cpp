@@ -62,6 +62,7 @@ void drive(const Setting& setting, Copy& copy, const StoreLook& store, RunSeen& 
   if (!ask_for_leaks(setting, copy, run)) {
     return;
   }
+  run.busy = run.busy && !copy.settle_at_last();
   const u64 heals = store.heals();
   run.serves = copy.check();
   // A fault that every request comes by: the check cannot pass, and is answered with errors.

@@ -43,6 +43,9 @@ __attribute__((noipa)) int store_away(const char* text) {
 __attribute__((noipa)) int look_up(const char* text) {
   return text[0] & 3;
 }
+__attribute__((noipa)) int reserve(const char* text) {
+  return text[0] & 63;
+}
 __attribute__((noipa)) int configure(const char* text) {
   return text[0] & 1;
 }
@@ -77,6 +80,21 @@ __attribute__((noipa)) int choose(const char* text) {
   return 10;
 }
 
+/* A time-out's: what was reserved and not used is given back. */
+static void* give_back(void* descriptor) {
+  sleep(4);
+  close((int)(long)descriptor);
+  return 0;
+}
+
+static void reserve_for_a_while(void) {
+  pthread_t clock;
+  const long descriptor = open("/dev/null", O_RDONLY);
+  if (pthread_create(&clock, 0, give_back, (void*)descriptor) == 0) {
+    pthread_detach(clock);
+  }
+}
+
 __attribute__((noipa)) static int answer(const char* request) {
   if (strcmp(request, "table") == 0) {
     return read_table(request);
@@ -92,6 +110,13 @@ __attribute__((noipa)) static int answer(const char* request) {
     const int result = parse(request);
     if (result < 0) {
       open("/dev/null", O_RDONLY);
+    }
+    return result;
+  }
+  if (strcmp(request, "reserve") == 0) { /* ... keeps one until a time-out */
+    const int result = reserve(request);
+    if (result < 0) {
+      reserve_for_a_while();
     }
     return result;
   }

@@ -107,6 +107,12 @@ class Campaign(unittest.TestCase):
         verdict, what = self.verdict("parse", "entry", "null", requests=("parse",))
         self.assertEqual((verdict, what), ("leak", "2, 2 more descriptors after each workload"))
 
+    def test_what_a_time_out_gives_back_is_no_leak(self):
+        verdict, what = self.verdict("reserve", "entry", "null", requests=("reserve",))
+        self.assertEqual(verdict, "leak", what)
+        verdict, what = self.verdict("reserve", "entry", "null", "--linger", "30", requests=("reserve",))
+        self.assertEqual(verdict, "healed", what)
+
     def test_a_worker_that_ends_is_a_crash(self):
         verdict, what = self.verdict("store_away", "entry", "null", requests=("store",))
         self.assertEqual(verdict, "crash", what)
