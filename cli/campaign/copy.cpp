@@ -200,12 +200,16 @@ bool Copy::settle_within(milliseconds limit) {
         }
         u64 ticks = 0;
         bool visitors = false;
+        bool runs = false;
         for (const Sight& sight : household_.processes()) {
           ticks += sight.ticks;
+          runs = runs || sight.runs;
           visitors = visitors || std::none_of(long_lived_.begin(), long_lived_.end(),
                                               [&](const Sight& s) { return s.pid == sight.pid; });
         }
-        const bool quiet = before != ~u64{0} && ticks - std::min(before, ticks) <= idle_ticks;
+        // On a busy machine who computes on may get no time at all.
+        const bool quiet =
+            !runs && before != ~u64{0} && ticks - std::min(before, ticks) <= idle_ticks;
         before = ticks;
         looked = Clock::now();
         return quiet && !visitors;

@@ -71,6 +71,19 @@ std::vector<std::string> names_in(const std::string& folder) {
   return names;
 }
 
+// proc(5): the state is behind the name, which may contain anything.
+char state_in(const std::string& stat) {
+  const size_t close = stat.rfind(')');
+  return close == std::string::npos || close + 2 >= stat.size() ? 'X' : stat[close + 2];
+}
+
+bool any_thread_runs(const std::string& folder) {
+  const std::vector<std::string> threads = names_in(folder + "/task");
+  return std::any_of(threads.begin(), threads.end(), [&](const std::string& thread) {
+    return state_in(file_text(folder + "/task/" + thread + "/stat")) == 'R';
+  });
+}
+
 std::optional<Sight> look_at(const std::string& folder) {
   const std::string stat = file_text(folder + "/stat");
   const size_t open = stat.find('(');
@@ -89,6 +102,7 @@ std::optional<Sight> look_at(const std::string& folder) {
   sight.ticks = std::stoull(fields[11]) + std::stoull(fields[12]);
   sight.threads = std::stoull(fields[17]);
   sight.started = std::stoull(fields[19]);
+  sight.runs = any_thread_runs(folder);
   sight.descriptors = names_in(folder + "/fd").size();
   const std::string status = file_text(folder + "/status");
   if (const size_t at = status.find("RssAnon:"); at != std::string::npos) {

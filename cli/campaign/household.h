@@ -36,7 +36,8 @@ struct Sight {
   u64 ticks = 0;    // of processor time
   u64 threads = 0;
   u64 descriptors = 0;
-  u64 resident = 0;  // RssAnon, KiB
+  u64 resident = 0;   // RssAnon, KiB
+  bool runs = false;  // a thread of it wants the processor, though others may have it
   std::string name;
 };
 
