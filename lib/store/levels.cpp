@@ -35,20 +35,22 @@ u32 clean(const Score& score) {
   return score.stuck - std::min(score.stuck, score.left_open);
 }
 
+// Takes two, and more than what the clean heals make up for.
+bool outweighs(u32 against, const Score& score) {
+  return against >= 2 && 2 * against > clean(score);
+}
+
 // A fault in the same thread is proof; a process that is gone may have been ended by its operator,
 // and a connection may be looked after later, so that takes two. And a candidate that sticks four
 // times in five is not given up.
 bool speaks_against(const Score& score) {
-  const u32 against = 2U * score.again + score.died + score.left_open;
-  return against >= 2 && 2 * against > clean(score);
+  return outweighs(2U * score.again + score.died + score.left_open, score);
 }
 
 // The function's callers go on, whatever it returns, and nobody closes the connection.
 bool leaves_connections(const CatalogEntry& entry, u32 level) {
   return std::any_of(std::begin(entry.scores[level]), std::end(entry.scores[level]),
-                     [](const Score& score) {
-                       return score.left_open >= 2 && 2U * score.left_open > clean(score);
-                     });
+                     [](const Score& score) { return outweighs(score.left_open, score); });
 }
 
 // Of two that have failed: which sticks more often? As if each had been tried twice more, and stuck
