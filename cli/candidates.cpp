@@ -46,7 +46,7 @@ std::string value_text(const CatalogEntry& entry, Candidate candidate) {
     return name + " (none needed)";
   }
   if (entry.best_reasons[candidate.level] == ValueReason::throws) {
-    const auto thrown = static_cast<StandardException>(entry.best_values[candidate.level] & 0xff);
+    const auto thrown = thrown_by(entry.best_values[candidate.level]);
     return fmt::format("{} (throws {})", name, name_of(thrown));
   }
   const i64 value = static_cast<i64>(entry.best_values[candidate.level]);

@@ -155,7 +155,7 @@ Json json_heal(const HealRecord& record, const std::string& line, ModuleFinder& 
   result["value"] = hex(record.value);
   result["value_reason"] = name_of(record.reason);
   if (record.reason == ValueReason::throws) {
-    result["thrown"] = name_of(static_cast<StandardException>(record.value & 0xff));
+    result["thrown"] = name_of(thrown_by(record.value));
   }
   result["errno"] = record.error_number;
   result["remedies"] = json_remedies(record.remedies);

@@ -43,6 +43,11 @@ StandardException find_standard_exception(std::string_view type);
 // True for itself, its bases, and std::exception.
 bool is_a(StandardException exception, std::string_view type);
 
+// What was thrown where a heal's value says so (ValueReason::throws): its low byte.
+constexpr StandardException thrown_by(u64 value) {
+  return static_cast<StandardException>(value & 0xff);
+}
+
 inline const char* name_of(StandardException exception) {
   return kind_of(exception).name;
 }

@@ -13,7 +13,7 @@ void say_value(const HealRecord& record, Text& out) {
   const i64 as_int = static_cast<i32>(static_cast<u32>(record.value));
   constexpr i64 small = 4096;
   if (record.reason == ValueReason::throws) {
-    out << "threw " << name_of(static_cast<StandardException>(record.value & 0xff));
+    out << "threw " << name_of(thrown_by(record.value));
   } else if (record.reason == ValueReason::unused) {
     out << "returned";
   } else if (record.reason == ValueReason::caller_tests_null && value == 0) {
