@@ -1,11 +1,14 @@
-// The register file of a signal's ucontext, or of getcontext; and the stack it is on.
+// The register file of a signal's ucontext, or of getcontext; the stack it is on, and who is called
+// there.
 #pragma once
 
 #include <pthread.h>
+#include <span>
 #include <ucontext.h>
 
 #include "lib/base/registers.h"
 #include "lib/base/types.h"
+#include "lib/recover/unwind.h"
 
 namespace selfheal::test {
 
@@ -18,6 +21,11 @@ inline u64 stack_top() {
   pthread_attr_getstack(&attributes, &low, &size);
   pthread_attr_destroy(&attributes);
   return address_of(low) + size;
+}
+
+// All that the calling thread may have in use of it: with some room for frames further in.
+inline recover::StackBounds own_stack() {
+  return {page_down(address_of(__builtin_frame_address(0))) - 4 * page_size, stack_top()};
 }
 
 inline Registers registers_of(const ucontext_t& context) {
@@ -38,6 +46,12 @@ inline Registers registers_of(const ucontext_t& context) {
   registers.rip = get(REG_RIP);
   registers.rflags = get(REG_EFL);
   return registers;
+}
+
+// Walks the stack from where getcontext filled `context` in, which is frames[0]; returns how many
+// there are.
+inline unsigned frames_above(const ucontext_t& context, std::span<recover::Frame> frames) {
+  return recover::unwind(registers_of(context), own_stack(), frames);
 }
 
 }  // namespace selfheal::test

@@ -96,10 +96,8 @@ long seen_as(long value) {
 long fault(long value) {
   ucontext_t context;
   getcontext(&context);
-  const Registers registers = test::registers_of(context);
   recover::Frame frames[8];
-  const unsigned count =
-      recover::unwind(registers, {registers.gpr[rsp], test::stack_top()}, frames);
+  const unsigned count = test::frames_above(context, frames);
   u64 callers[8];
   unsigned known = 0;
   for (unsigned i = 2; i < count; ++i) {

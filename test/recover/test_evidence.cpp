@@ -61,10 +61,8 @@ void faulting() {
   }
   ucontext_t context;
   getcontext(&context);
-  const Registers registers = test::registers_of(context);
   recover::Frame frames[max_frames];
-  const unsigned count =
-      recover::unwind(registers, {registers.gpr[rsp], test::stack_top()}, frames);
+  const unsigned count = test::frames_above(context, frames);
   REQUIRE(count > 2);
   Fault fault{};
   fault.kind = FaultKind::null_access;

@@ -15,10 +15,6 @@ using recover::RecursionSearch;
 
 namespace {
 
-recover::StackBounds own_stack() {
-  return {page_down(address_of(__builtin_frame_address(0))) - 4 * page_size, test::stack_top()};
-}
-
 // As live_image, but this program may be blamed although the code under test is linked into it.
 bool is_libc(void*, const image::Module& module) {
   return image::is_system_library(module) && !image::is_own_module(module);
@@ -35,7 +31,7 @@ SELFHEAL_OPAQUE int search_here(const void* step) {
   ucontext_t context;
   getcontext(&context);
   search.begin();
-  search.collect(test::registers_of(context), own_stack());
+  search.collect(test::registers_of(context), test::own_stack());
   outermost_of_step = search.outermost_entry(address_of(step));
   return_of_step = outermost_of_step == 0 ? 0 : *pointer_to<const u64>(outermost_of_step);
   found = search.conclude(view);

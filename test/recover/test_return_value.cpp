@@ -48,10 +48,8 @@ void complain() {
 long probe() {
   ucontext_t context;
   getcontext(&context);
-  const Registers registers = test::registers_of(context);
   recover::Frame frames[8];
-  const unsigned count =
-      recover::unwind(registers, {registers.gpr[rsp], test::stack_top()}, frames);
+  const unsigned count = test::frames_above(context, frames);
   u64 addresses[8];
   for (unsigned i = 1; i < count; ++i) {
     addresses[i - 1] = frames[i].registers.rip;

@@ -80,10 +80,8 @@ void cleaned_up() {
 long fault(long value) {
   ucontext_t context;
   getcontext(&context);
-  const Registers registers = test::registers_of(context);
   recover::Frame frames[max_frames];
-  const unsigned count =
-      recover::unwind(registers, {registers.gpr[rsp], test::stack_top()}, frames);
+  const unsigned count = test::frames_above(context, frames);
   const recover::ImageView image = process();
   const u64 cut = address_of_function(&call);
   std::vector<u64> callers;

@@ -15,10 +15,6 @@ using namespace selfheal;
 
 namespace {
 
-recover::StackBounds own_stack() {
-  return {page_down(address_of(__builtin_frame_address(0))) - 4 * page_size, test::stack_top()};
-}
-
 // What libgcc's unwinder says, from this function's caller outwards.
 std::vector<u64> expected;
 
@@ -31,7 +27,7 @@ __attribute__((noinline)) unsigned walk_here(std::span<recover::Frame> frames) {
   }
   ucontext_t context;
   getcontext(&context);
-  return recover::unwind(test::registers_of(context), own_stack(), frames);
+  return test::frames_above(context, frames);
 }
 
 void compare_with_libgcc(std::span<const recover::Frame> frames) {
@@ -51,8 +47,7 @@ recover::Frame frames_of_context[64];
 unsigned count_of_context;
 
 void on_signal(int, siginfo_t*, void* context) {
-  count_of_context = recover::unwind(test::registers_of(*static_cast<ucontext_t*>(context)),
-                                     own_stack(), frames_of_context);
+  count_of_context = test::frames_above(*static_cast<ucontext_t*>(context), frames_of_context);
   count_in_handler = walk_here(frames_in_handler);
 }
 
@@ -65,8 +60,7 @@ __attribute__((noinline)) void call_it(void (*target)()) {
 sigjmp_buf* escape;
 
 void leave(int, siginfo_t*, void* context) {
-  count_of_context = recover::unwind(test::registers_of(*static_cast<ucontext_t*>(context)),
-                                     own_stack(), frames_of_context);
+  count_of_context = test::frames_above(*static_cast<ucontext_t*>(context), frames_of_context);
   siglongjmp(*escape, 1);
 }
 
@@ -143,7 +137,7 @@ TEST_CASE("no damage to the stack makes a walk fault or leave the bounds", "[unw
   ucontext_t context;
   getcontext(&context);
   const Registers real = test::registers_of(context);
-  const recover::StackBounds bounds = own_stack();
+  const recover::StackBounds bounds = test::own_stack();
   const u64 low = real.gpr[rsp];
   const u64 size = page_up(bounds.high - low);
   auto* memory = static_cast<u8*>(
