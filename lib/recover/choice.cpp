@@ -32,6 +32,7 @@
 #include "lib/recover/choice.h"
 
 #include "lib/recover/caller_use.h"
+#include "lib/recover/codes.h"
 #include "lib/recover/course.h"
 
 namespace selfheal::recover {
@@ -96,6 +97,9 @@ class Choice {
     asking_ = asked.use;
     compared_with_ = asked.use == Use::compared ? asked.constant : 0;
     use_ = value_of(asked, kind);
+    if (asking_ == Use::zero_is_fine) {
+      ask_for_a_code();
+    }
     handed_on_ = !site.return_addresses.empty() &&
                  find_caller_use(site.return_addresses[0], image).use == Use::returned;
   }
@@ -141,6 +145,17 @@ class Choice {
   }
 
  private:
+  // Another number than -1, where that is none of an enumeration.
+  void ask_for_a_code() {
+    const auto callers = others_decide_ ? std::span<const u64>(&site_.others->return_address, 1)
+                                        : site_.return_addresses;
+    const u64 code = failure_code(own_, callers, image_);
+    if (code != use_.value) {
+      use_.value = code;
+      use_.error_number = 0;
+    }
+  }
+
   // Numbers, where there is one; else an object, where the first argument comes back in rax.
   Exit::Kind form_of_result() const {
     Exit::Kind form = Exit::other;

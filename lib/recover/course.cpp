@@ -19,6 +19,7 @@
 #include <string_view>
 
 #include "lib/recover/code_walk.h"
+#include "lib/recover/comparison.h"
 #include "lib/recover/failure_words.h"
 #include "lib/recover/imports.h"
 #include "lib/recover/never_returns.h"
@@ -151,10 +152,21 @@ class Follower {
     paper_.error_number = 0;
   }
 
+  // By the condition that it stands before.
+  void note_kind() {
+    const Condition condition = condition_of(walk_.instruction.mnemonic);
+    const Known& with = paper_.compared_with();
+    const bool number = with.is_constant() && !with.tainted;
+    course.asks_sign =
+        course.asks_sign || condition == Condition::is_signed || !number || with.number < 0;
+    course.knows_codes = course.knows_codes || (number && with.number > 1);
+  }
+
   void decide_move() {
     const auto category = walk_.category();
     if ((category == ZYDIS_CATEGORY_SETCC || category == ZYDIS_CATEGORY_CMOV) &&
         paper_.flags_are_tainted()) {
+      note_kind();
       if (const Truth truth = paper_.condition(walk_); truth != Truth::unknown) {
         const bool had_called = called_;
         note(walk_.next(), truth == Truth::yes);
@@ -172,6 +184,7 @@ class Follower {
     }
     const u64 to = truth == Truth::yes ? walk_.target() : walk_.next();
     if (paper_.flags_are_tainted()) {
+      note_kind();
       note(walk_.next(), truth == Truth::yes);
     }
     return go(at, to);
@@ -249,6 +262,8 @@ Course course_of(const Exit& exit, const FrameArguments& arguments,
     const Course here = follower.course;
     const u64 branches = course.branches * 31 + here.branches;
     const bool decided = course.decided || here.decided;
+    const bool knows_codes = course.knows_codes || here.knows_codes;
+    const bool asks_sign = course.asks_sign || here.asks_sign;
     const int points = here.failure + (here.cold ? 4 : 0) + (here.aborts ? 3 : 0) +
                        (here.says_so ? 3 : 0) + (here.sets_errno ? 3 : 0);
     if (level == 0 || here.decided) {
@@ -258,6 +273,8 @@ Course course_of(const Exit& exit, const FrameArguments& arguments,
     }
     course.branches = branches;
     course.decided = decided;
+    course.knows_codes = knows_codes;
+    course.asks_sign = asks_sign;
     if (!follower.returned || !follower.result.is_constant() || !follower.result.tainted) {
       break;
     }

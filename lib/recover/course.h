@@ -9,15 +9,17 @@
 namespace selfheal::recover {
 
 struct Course {
-  u64 branches;     // which way the branches went that the value decides; 0: none was met
-  bool decided;     //
-  bool cold;        // into the part that the compiler expects not to run
-  bool ends;        // returns, or calls what never does, soon and without deciding anything else
-  bool aborts;      // runs into ud2
-  bool says_so;     // names a failure in words
-  bool sets_errno;  //
-  bool kept;        // stored outside of the frame: somebody else will look at it
-  int failure;      // points for looking like the handling of a failure, see course.cpp
+  u64 branches;      // which way the branches went that the value decides; 0: none was met
+  bool decided;      //
+  bool cold;         // into the part that the compiler expects not to run
+  bool ends;         // returns, or calls what never does, soon and without deciding anything else
+  bool aborts;       // runs into ud2
+  bool says_so;      // names a failure in words
+  bool sets_errno;   //
+  bool kept;         // stored outside of the frame: somebody else will look at it
+  bool knows_codes;  // compared with a number above 1: one of an enumeration
+  bool asks_sign;    // for being negative, or with a negative number
+  int failure;       // points for looking like the handling of a failure, see course.cpp
 };
 
 // Which arguments of the call point into its caller's frame, and where: bytes from the caller's rsp

@@ -110,6 +110,17 @@ bool OwnExits::is_count() const {
   return next > 2;
 }
 
+bool OwnExits::is_enumeration() const {
+  bool code = false;
+  for (const Exit& exit : *this) {
+    if (exit.kind == Exit::constant && static_cast<i64>(exit.value) < 0) {
+      return false;
+    }
+    code = code || (exit.kind == Exit::constant && exit.value > 1);
+  }
+  return code && !is_count();
+}
+
 bool OwnExits::has_statuses() const {
   bool status = false;
   bool code = false;

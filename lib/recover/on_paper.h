@@ -69,6 +69,8 @@ class Paper {
   // The condition was found to be so: what was compared for equality is equal then.
   void assume(const CodeWalk& walk, bool holds);
   bool flags_are_tainted() const { return left_.tainted || right_.tainted; }
+  // The right side of the comparison that the flags come from; of `test r, r`, 0.
+  const Known& compared_with() const { return right_; }
   // sbb of a register from itself: 0 or -1, by the carry; a shift that leaves nothing but the sign.
   bool decidable(const CodeWalk& walk, const ImageView& image) const;
   // A set or move (or such an sbb or shift) whose condition was not known, decided by the walker.

@@ -93,6 +93,8 @@ struct OwnExits {
   // Numbers: 0 to 2 or more and nothing else, the longer the path the higher: a loop that counts,
   // unrolled.
   bool is_count() const;
+  // Numbers: codes above 1, and nothing negative.
+  bool is_enumeration() const;
   // Numbers: error statuses of HTTP, beside codes of 0 or less.
   bool has_statuses() const;
   // Something is known, but `value` is not among it.
