@@ -63,6 +63,16 @@ Decision ask_fault_hook(const Fault& fault, SignalContext& signal) {
   return verdict == Verdict::resume ? Decision::resume : Decision::die;
 }
 
+// Nobody deals with this thread's fault (any more).
+Decision on_unhandled(const Fault& fault, SignalContext& signal) {
+  if (in_vfork_child() || !claim_pending()) {
+    return Decision::die;
+  }
+  const Decision decision = ask_fault_hook(fault, signal);
+  settle_pending();
+  return decision;
+}
+
 // A hook faulted, outside of any guarded call. Then there shall be nothing but the fault it was
 // asked about: go back to that, and die of it.
 bool nested_in_hook(SignalContext& signal) {
@@ -109,11 +119,10 @@ Decision on_exception(SignalContext& signal, Disposition& disposition) {
   }
   // A handler that faults itself is the end of the fault it was to deal with.
   if (thread.runs != 0 && inside_application_handler(stack_pointer(signal.context)) &&
-      commit_pending()) {
+      commit_pending() == PendingRecord::written) {
     return Decision::die;
   }
-  forget_pending();
-  return ask_fault_hook(fault, signal);
+  return on_unhandled(fault, signal);
 }
 
 // The application believes this signal blocked: leave the thread as it would be then, with the
@@ -186,11 +195,17 @@ Decision on_sent_signal(SignalContext& signal, Disposition& disposition) {
     return Decision::die;
   }
   if (own) {
-    forget_pending();
-  } else if (commit_pending_for(signal) || signal.signal == timer_signal()) {
-    return Decision::die;
+    return on_unhandled(fault, signal);
   }
-  return ask_fault_hook(fault, signal);
+  switch (commit_pending_for(signal)) {
+    case PendingRecord::written:
+      return Decision::die;
+    case PendingRecord::being_written:
+      return Decision::resume;
+    case PendingRecord::none:
+      break;
+  }
+  return signal.signal == timer_signal() ? Decision::die : ask_fault_hook(fault, signal);
 }
 
 }  // namespace
@@ -221,8 +236,7 @@ extern "C" __attribute__((visibility("hidden"))) void selfheal_on_signal(int num
   if (decision == Decision::run_handler) {
     run_application_handler(signal, disposition, kept);
     // No room for its frame. The kernel kills then; what we have is the fault.
-    forget_pending();
-    decision = ask_fault_hook(fault_of(signal), signal);
+    decision = on_unhandled(fault_of(signal), signal);
   }
   errno = signal.error_number;
   if (decision == Decision::die) {

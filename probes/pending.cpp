@@ -9,8 +9,28 @@
 namespace selfheal::probes {
 namespace {
 
-constinit std::atomic<void*> latest{nullptr};
+// The process's latest prepared record: its token, and in the lowest bits (tokens are addresses of
+// words) what becomes of it. 0: there is none.
+enum Stage : u64 { prepared = 0, being_written = 1, written = 2 };
+constexpr u64 stage_bits = 3;
+constinit std::atomic<u64> latest{0};
 constinit std::atomic<int> latest_signal{0};
+
+u64 token_in(u64 state) {
+  return state & ~stage_bits;
+}
+
+// Who takes it is who writes it down. Returns what was found: the token alone if it was taken.
+u64 take(u64 token) {
+  u64 found = token | prepared;
+  latest.compare_exchange_strong(found, token | being_written);
+  return found;
+}
+
+void set_written(u64 token) {
+  u64 found = token | being_written;
+  latest.compare_exchange_strong(found, token | written);
+}
 
 }  // namespace
 
@@ -22,28 +42,30 @@ void prepare_pending(const Fault& fault, SignalContext& signal) {
   Thread& thread = this_thread();
   thread.pending = hooks().prepare(fault, signal);
   latest_signal.store(signal.signal, std::memory_order_relaxed);
-  latest.store(thread.pending, std::memory_order_release);
+  latest.store(address_of(thread.pending), std::memory_order_release);
 }
 
-bool commit_pending() {
+PendingRecord commit_pending() {
   Thread& thread = this_thread();
-  void* token = thread.pending;
-  if (token == nullptr) {
-    token = latest.load(std::memory_order_acquire);
-  }
+  const u64 own = address_of(thread.pending);
   thread.pending = nullptr;
-  if (token == nullptr) {
-    return false;
+  const u64 token = own != 0 ? own : token_in(latest.load(std::memory_order_acquire));
+  if (token == 0) {
+    return PendingRecord::none;
   }
-  // Whoever takes it out of `latest` commits it; an older one belongs to this thread alone.
-  void* expected = token;
-  if (!latest.compare_exchange_strong(expected, nullptr) && expected == nullptr) {
-    return false;
+  const u64 found = take(token);
+  if (found != token && token_in(found) == token) {
+    return found == (token | written) ? PendingRecord::written : PendingRecord::being_written;
   }
+  if (found != token && own == 0) {
+    return PendingRecord::none;  // its thread has taken it back
+  }
+  // An own one that is not the latest is no concern of other threads.
   if (hooks().commit != nullptr) {
-    hooks().commit(token);
+    hooks().commit(pointer_to<void>(token));
   }
-  return true;
+  set_written(token);
+  return PendingRecord::written;
 }
 
 void* certain_pending() {
@@ -58,28 +80,46 @@ void commit_if_certain() {
   }
 }
 
-bool commit_pending_for(const SignalContext& sent) {
+PendingRecord commit_pending_for(const SignalContext& sent) {
   if (sent.info->si_code != SI_USER && sent.info->si_code != SI_TKILL &&
       sent.info->si_code != SI_QUEUE) {
-    return false;
+    return PendingRecord::none;
   }
-  if (latest.load(std::memory_order_relaxed) == nullptr ||
+  if (latest.load(std::memory_order_relaxed) == 0 ||
       latest_signal.load(std::memory_order_relaxed) != sent.signal) {
-    return false;
+    return PendingRecord::none;
   }
   if (allowed(Call::getpid) && sent.info->si_pid != raw_syscall(SYS_getpid)) {
-    return false;
+    return PendingRecord::none;
   }
   return commit_pending();
 }
 
+bool claim_pending() {
+  const u64 token = address_of(this_thread().pending);
+  return token == 0 || take(token) != (token | written);
+}
+
+void settle_pending() {
+  Thread& thread = this_thread();
+  if (thread.pending != nullptr) {
+    set_written(address_of(thread.pending));
+    thread.pending = nullptr;
+  }
+}
+
 void forget_pending() {
   Thread& thread = this_thread();
-  void* mine = thread.pending;
+  u64 mine = address_of(thread.pending);
   thread.pending = nullptr;
-  if (mine != nullptr) {
-    latest.compare_exchange_strong(mine, nullptr);
+  if (mine != 0) {
+    latest.compare_exchange_strong(mine, 0);
   }
+}
+
+void forget_pending_of_parent() {
+  this_thread().pending = nullptr;
+  latest.store(0, std::memory_order_relaxed);
 }
 
 }  // namespace selfheal::probes

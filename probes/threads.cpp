@@ -166,7 +166,7 @@ u64 blocked_of(const pthread_attr_t* attributes) {
 void in_fork_child() {
   Thread& thread = this_thread();
   thread.vfork_depth = 0;
-  forget_pending();
+  forget_pending_of_parent();
   if (hooks().fork_child != nullptr) {
     hooks().fork_child();
   }

@@ -17,6 +17,8 @@ struct Events {
   unsigned thread_faults;
   unsigned answer_of_sigreturn;
   unsigned guarded_failures;
+  unsigned arrivals;      // Hooks::thread_signal
+  unsigned other_faults;  // of faults: signals that were sent
   selfheal::u64 generation;
   selfheal::Fault last;     // of faults
   selfheal::Fault pending;  // of prepares

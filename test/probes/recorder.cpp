@@ -2,14 +2,18 @@
 //   resume   a fault goes on at the address in r15
 //   crash    the fault hook itself faults, wildly
 //   guard    the fault hook calls something that faults, guarded, twice nested
+//   sent     while the fault hook is at it, the main thread is sent the same signal
 //   trap-... SIGTRAP is watched as well; then as the rest says
 //   own      thread_fault takes every fault, and goes on at the address in r15
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "lib/base/raw_syscall.h"
 #include "probes/hooks.h"
 #include "probes/sandbox.h"
 #include "test/probes/events.h"
@@ -42,8 +46,37 @@ void fault_after_surviving_another(void*) {
   fault_hard(nullptr);
 }
 
+u64 seconds() {
+  timespec now{};
+  raw_syscall(SYS_clock_gettime, CLOCK_MONOTONIC, address_of(&now));
+  return static_cast<u64>(now.tv_sec);
+}
+
+void wait_for(const unsigned& counter) {
+  constexpr u64 limit = 20;
+  const u64 end = seconds() + limit;
+  while (__atomic_load_n(&counter, __ATOMIC_ACQUIRE) == 0 && seconds() < end) {
+    raw_syscall(SYS_sched_yield);
+  }
+}
+
+// Returns when the main thread has got the signal and makes a blocking call again: then it has left
+// the handler. If it dies of the signal, there is nobody to return to.
+void send_to_main_thread(int signal) {
+  const auto process = static_cast<u64>(raw_syscall(SYS_getpid));
+  raw_syscall(SYS_tgkill, process, process, static_cast<u64>(signal));
+  wait_for(events->arrivals);
+  __atomic_fetch_add(&events->generation, 1, __ATOMIC_RELEASE);
+  wait_for(events->progress);
+}
+
 Verdict fault(const Fault& seen, SignalContext& signal) {
   count(events->faults);
+  if (seen.kind == FaultKind::other_signal) {
+    count(events->other_faults);
+  } else if (strcmp(mode, "sent") == 0) {
+    send_to_main_thread(seen.signal);
+  }
   events->last = seen;
   if (strcmp(mode, "crash") == 0) {
     asm volatile("movabs $0x1234567890abcdef, %%rax; mov (%%rax), %%rsp" ::: "rax", "memory");
@@ -112,6 +145,10 @@ __attribute__((constructor)) void start(int, char**, char** environment) {
   hooks.commit = commit;
   hooks.thread_started = [] { count(events->threads_started); };
   hooks.thread_ending = [] { count(events->threads_ended); };
+  hooks.thread_signal = [](const Arrival& arrival) {
+    count(events->arrivals);
+    return arrival.frame;
+  };
   hooks.progress = [] {
     count(events->progress);
     return true;

@@ -1,4 +1,5 @@
 // Handlers that report a crash and then let the process die, as stock servers have them.
+#include <poll.h>
 #include <pthread.h>
 #include <sys/wait.h>
 
@@ -47,6 +48,25 @@ void wait_for_thread(void* (*function)(void*)) {
   pthread_join(thread, nullptr);
 }
 
+pthread_barrier_t main_thread_is_ready;
+
+void* null_write_beside(void*) {
+  pthread_barrier_wait(&main_thread_is_ready);
+  null_write();
+  return nullptr;
+}
+
+// As a main thread whose worker does the work. It is to take signals: pthread_create blocks them.
+[[noreturn]] void wait_beside_null_write() {
+  pthread_t thread;
+  pthread_barrier_init(&main_thread_is_ready, nullptr, 2);
+  pthread_create(&thread, nullptr, null_write_beside, nullptr);
+  pthread_barrier_wait(&main_thread_is_ready);
+  for (;;) {
+    poll(nullptr, 0, 10);
+  }
+}
+
 }  // namespace
 
 SCENARIO(crash_as_apache) {
@@ -59,6 +79,28 @@ SCENARIO(crash_as_apache_on_a_thread) {
   set_up_apache();
   wait_for_thread(null_write_on_thread);
   return 0;
+}
+
+// The faulting thread is out of its handler again when somebody gets the signal.
+SCENARIO(crash_handler_returns_on_a_thread) {
+  install(
+      SIGSEGV, [](int sig, siginfo_t*, void*) { signal(sig, SIG_DFL); }, SA_SIGINFO);
+  wait_beside_null_write();
+}
+
+// It stays in there: only the other one can end the process.
+SCENARIO(crash_handler_stays_on_a_thread) {
+  install(
+      SIGSEGV,
+      [](int sig, siginfo_t*, void*) {
+        signal(sig, SIG_DFL);
+        kill(getpid(), sig);
+        for (;;) {
+          pause();
+        }
+      },
+      SA_SIGINFO);
+  wait_beside_null_write();
 }
 
 SCENARIO(crash_as_redis) {
