@@ -72,7 +72,12 @@ class Follower {
     const u64 equal = condition == Condition::equal && branch ? walk_.target() : walk_.next();
     const u64 other = condition == Condition::equal || !branch ? walk_.next() : walk_.target();
     CallerUse use{Use::unknown, 0};
-    if (settle(comparison, condition, use)) {
+    const bool settled = settle(comparison, condition, use);
+    if (branch && !candidate_ && use.use == Use::compared && calls_again(image_, start_, equal)) {
+      result_ = {Use::asks_next, use.constant};
+      return false;
+    }
+    if (settled) {
       const bool minus_one = use.use == Use::compared && use.constant == -1;
       if (minus_one && branch && equal == zero_side_) {
         result_ = {Use::not_in_range, 0};  // -1 goes where 0 goes

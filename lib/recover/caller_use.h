@@ -10,6 +10,7 @@ enum class Use : u8 {
   unused,        // overwritten, or the function ends, before anybody looks
   returned,      // handed on unchanged to the caller's own caller; with `constant` 1 stored as well
   compared,      // with `constant`, for equality
+  asks_next,     // with `constant`, for which it calls somebody else instead: "not mine"
   not_in_range,  // 0 and -1 are both accepted; anything else is not
   syscall_error,  // with -4095 and above, unsigned: the kernel's way to return an errno
   sign,           // for being negative (or not positive), or for exceeding a count
@@ -25,7 +26,7 @@ enum class Use : u8 {
 
 struct CallerUse {
   Use use;
-  i64 constant;  // for `returned`, `compared` and `zero_is_fine`
+  i64 constant;  // for `returned`, `compared`, `asks_next` and `zero_is_fine`
 };
 
 CallerUse find_caller_use(u64 return_address, const ImageView& image);

@@ -8,6 +8,7 @@
 //       is the call that faulted
 //   -6  what is the only other constant (or object) behind the fault: that is success
 //       (not of a count, 0 to n: the longer the path the higher; all of it is an answer)
+//   not chosen: that for which a loop asks the next function; it says that this one has no answer
 //   -3  it is a number above 1 that the caller compares with, and its course looks no more like
 //       failure than that of others
 //   not chosen: the only thing the function returns at all, where that is not negative
@@ -17,6 +18,7 @@
 //       -1; not where others are statuses of HTTP
 //   +6  a status of HTTP that is an error, 400 to 599, beside a code of 0 or less: what is negative
 //       then says something else (nginx: call again; Apache: not my business)
+//   +1  it is one of ours, 500 to 599
 //   +3  errno is set on the way there
 //   +2  0, reached without passing the fault, where the function knows nothing but 0 and 1
 //   +2  its exit is in the cold part
@@ -96,6 +98,7 @@ class Choice {
     }
     asking_ = asked.use;
     compared_with_ = asked.use == Use::compared ? asked.constant : 0;
+    not_mine_ = asked.use == Use::asks_next ? asked.constant : 0;
     use_ = value_of(asked, kind);
     if (asking_ == Use::zero_is_fine) {
       ask_for_a_code();
@@ -242,11 +245,15 @@ class Choice {
       return points + (exit->whole ? 1 : 0);
     }
     const auto value = static_cast<i64>(candidate.value);
+    if (not_mine_ != 0 && value == not_mine_) {
+      return never;
+    }
     const bool special =
         use_.reason == ValueReason::caller_compares && value != -1 && candidate.value == use_.value;
     const bool refuses = own_.has_statuses() ? is_error_status(candidate.value)
                                              : value < 0 && any_not_negative_ && !special;
     points += refuses ? 6 : exit->error_number != 0 ? 3 : 0;
+    points += refuses && value >= 500 ? 1 : 0;
     points -= is_what_is_expected(candidate) ? 3 : 0;
     return points + (value == 0 && exit->avoids_fault && knows_one_ && !knows_more_ ? 2 : 0);
   }
@@ -325,6 +332,7 @@ class Choice {
   ReturnValue use_;             // what is asked for, by whomever
   Use asking_ = Use::unknown;   // what the first caller that does not hand it on does with it
   i64 compared_with_ = 0;       // by the same one; 0: nothing
+  i64 not_mine_ = 0;            // it asks the next one then; 0: it does not
   bool handed_on_ = false;
   Candidate candidates_[max_exits + 1];
   unsigned count_ = 0;

@@ -200,12 +200,16 @@ void Paper::call() {
   left_ = right_ = {};
 }
 
+Known Paper::passed(unsigned argument) const {
+  return argument == 0 ? Known{} : registers_[arguments[argument - 1]];
+}
+
 void Paper::set_result(u64 value) {
   registers_[rax] = constant_of(static_cast<i64>(value));
 }
 
 void Paper::call_returned(i64 value, unsigned out_argument) {
-  const Known out = out_argument == 0 ? Known{} : registers_[arguments[out_argument - 1]];
+  const Known out = passed(out_argument);
   call();
   registers_[rax] = constant_of(value, true);
   if (out.kind == Known::stack) {

@@ -58,6 +58,8 @@ class Paper {
   void execute(const CodeWalk& walk, const ImageView& image);
   // What the callee leaves (System V ABI, 3.2.1).
   void call();
+  // What it gets as its n-th argument, 1 to 6; something for 0.
+  Known passed(unsigned argument) const;
   // It returned this.
   void set_result(u64 value);
   // A call as well, and it returned `value`, tainted; behind its n-th argument (1 to 6; 0: none) is

@@ -25,6 +25,7 @@ bool tells(const CallerUse& use) {
     case Use::returned:
     case Use::truth_value:
     case Use::trusted:
+    case Use::asks_next:
       break;
   }
   return false;

@@ -12,7 +12,7 @@
 
 #include <cstring>
 
-#include "lib/recover/constant_callee.h"
+#include "lib/recover/callees.h"
 #include "lib/recover/imports.h"
 #include "lib/recover/library_failures.h"
 #include "lib/recover/paths.h"
@@ -34,22 +34,7 @@ struct LibraryCall {
   u8 before[sizeof(Path)];  // as bytes: no pages of it are in the file
 };
 
-// What is known of a call instruction; the module's relocations are searched once for each.
-struct Callee {
-  u64 at;
-  const LibraryFailure* failure;
-  u64 constant;  // that it returns, if `is_constant`
-  bool is_constant;
-  bool throws;  // __cxa_throw
-};
-constexpr unsigned max_callees = 128;
-
-struct WorkSpace {
-  LibraryCall calls[max_failures];
-  Callee callees[max_callees];
-};
-
-constinit WorkSpace work_space = {};
+constinit LibraryCall library_calls[max_failures] = {};
 
 class Explorer {
  public:
@@ -57,10 +42,9 @@ class Explorer {
       : function_(function),
         site_(site),
         image_(image),
+        callees_(function, image),
         paths_(function, site, image, {this, &Explorer::at_exit, &Explorer::at_call}),
-        out_(out) {
-    std::memset(work_space.callees, 0, sizeof work_space.callees);
-  }
+        out_(out) {}
 
   void run() {
     Path start;
@@ -70,7 +54,7 @@ class Explorer {
     out_.exhausted = out_.exhausted || paths_.exhausted();
     out_.returns = out_.returns || paths_.left();
     for (unsigned i = 0; i < call_count_; ++i) {
-      let_fail(work_space.calls[i]);
+      let_fail(library_calls[i]);
     }
     out_.analysed = true;
   }
@@ -107,7 +91,7 @@ class Explorer {
     if (self.behind_ != nullptr && path.at == self.behind_->call) {
       return false;
     }
-    const Callee& callee = self.callee_of(path.at, walk);
+    const Callee& callee = self.callees_.called_at(path.at, walk);
     const LibraryFailure* const failure = callee.failure;
     if (callee.throws) {
       self.note_throw(path);
@@ -117,9 +101,10 @@ class Explorer {
         failure->meaning == FailureMeaning::failure) {
       self.note(path, walk, *failure);
     }
+    const Known result = callee.result(path.paper);
     path.paper.call();
-    if (callee.is_constant) {
-      path.paper.set_result(callee.constant);
+    if (result.is_constant()) {
+      path.paper.set_result(static_cast<u64>(result.number));
     }
     return true;
   }
@@ -136,22 +121,6 @@ class Explorer {
     exit.failed_calls = 1;
     exit.library_error = failure->error_number();
     out_.add(exit);
-  }
-
-  const Callee& callee_of(u64 at, const CodeWalk& walk) const {
-    Callee& callee = work_space.callees[at % max_callees];
-    if (callee.at == at) {
-      return callee;
-    }
-    callee = {at, nullptr, 0, false, false};
-    if (const char* name = imported_callee(image_, walk, function_.start); name != nullptr) {
-      callee.failure = find_library_failure(name);
-      callee.throws = std::strcmp(name, "__cxa_throw") == 0;
-      callee.is_constant = import_returns_constant(image_, name, callee.constant);
-    } else if (walk.target() != 0) {
-      callee.is_constant = returns_constant(image_, walk.target(), callee.constant);
-    }
-    return callee;
   }
 
   // The type is its second argument. Behind a call that is made to fail, it is another end.
@@ -173,14 +142,14 @@ class Explorer {
   // Once for each call, on the first path that comes by.
   void note(const Path& path, const CodeWalk& walk, const LibraryFailure& failure) {
     for (unsigned i = 0; i < call_count_; ++i) {
-      if (work_space.calls[i].at == path.at) {
+      if (library_calls[i].at == path.at) {
         return;
       }
     }
     if (call_count_ == max_failures) {
       return;
     }
-    LibraryCall& call = work_space.calls[call_count_++];
+    LibraryCall& call = library_calls[call_count_++];
     call.failure = &failure;
     call.at = path.at;
     call.at_fault = walk.next() == site_;
@@ -225,9 +194,10 @@ class Explorer {
 
   Exit exit_of(const Path& path, bool tail_call) const {
     Exit exit = {};
-    const Known& result = path.paper.reg(rax);
+    const Known result =
+        tail_call ? callees_.continued_at(path.at).result(path.paper) : path.paper.reg(rax);
     exit.kind = Exit::other;
-    if (!tail_call && result.is_constant()) {
+    if (result.is_constant()) {
       exit.kind = Exit::constant;
       exit.value = static_cast<u64>(result.number);
     } else if (!tail_call && result.kind == Known::argument && result.which == 0 &&
@@ -270,6 +240,7 @@ class Explorer {
   const image::Function& function_;
   u64 site_;
   const ImageView& image_;
+  Callees callees_;
   Paths paths_;
   OwnExits& out_;
   Behind* behind_ = nullptr;  // while a call is made to fail

@@ -68,6 +68,7 @@ ReturnValue value_of(const CallerUse& use, FaultKind kind) {
       return compared(use.constant, error_number);
     case Use::syscall_error:
       return {static_cast<u64>(-i64{error_number}), ValueReason::caller_compares, 0};
+    case Use::asks_next:
     case Use::not_in_range:  // an error number, as functions of the pthread kind return it
       return {static_cast<u64>(i64{error_number}), ValueReason::caller_compares, 0};
     case Use::sign:

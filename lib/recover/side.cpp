@@ -127,6 +127,30 @@ bool is_tail_call(const ImageView& image, u64 from, u64 to) {
   return slot_of_stub(image, to) != 0 || (there.start == to && !there.cold);
 }
 
+bool calls_again(const ImageView& image, u64 return_address, u64 at) {
+  constexpr unsigned most_ways = 4;
+  constexpr unsigned longest_way = 16;  // instructions
+  u64 ways[most_ways] = {at};
+  unsigned count = 1;
+  for (unsigned i = 0; i < count; ++i) {
+    CodeWalk walk(image, longest_way);
+    for (u64 here = ways[i]; walk.fetch(here);) {
+      const auto category = walk.category();
+      if (category == ZYDIS_CATEGORY_CALL && walk.next() == return_address) {
+        return walk.target() == 0;
+      }
+      if (category == ZYDIS_CATEGORY_CALL || category == ZYDIS_CATEGORY_RET) {
+        break;
+      }
+      if (category == ZYDIS_CATEGORY_COND_BR && count < most_ways) {
+        ways[count++] = walk.target();
+      }
+      here = category == ZYDIS_CATEGORY_UNCOND_BR ? walk.target() : walk.next();
+    }
+  }
+  return false;
+}
+
 int failure_score(const ImageView& image, u64 caller, u64 at, Holders holders, bool zero) {
   image::Function here;
   image::Function there;

@@ -9,6 +9,13 @@ namespace selfheal::recover {
 // True when a jump from the part of code around `from` to `to` starts another function.
 bool is_tail_call(const ImageView& image, u64 from, u64 to);
 
+// True when the way from `at` comes straight back to the call through a pointer that returns to
+// `return_address`: a loop that asks one after the other.
+//
+//   for (hook = hooks; hook != end; ++hook)
+//     if ((rc = hook->call(r)) != DECLINED) return rc;
+bool calls_again(const ImageView& image, u64 return_address, u64 at);
+
 // Points for the side at `at` of a branch in the part around `caller`, on the returned value held
 // by `holders`; `zero`: it is the side where the value is 0.
 //

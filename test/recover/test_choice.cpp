@@ -45,6 +45,9 @@ bool is_right(const refusal& r) {
     case Refused::code:  // none of its own
       return static_cast<long>(chosen.in_rax.value) == r.value &&
              chosen.in_rax.reason == ValueReason::caller_tests_int;
+    case Refused::asked:
+      return static_cast<long>(chosen.in_rax.value) == r.value &&
+             chosen.in_rax.reason == ValueReason::caller_compares;
     case Refused::out_parameter:
       store = store_at(1, 0);
       return (chosen.in_rax.value & 0xff) == 0 && store != nullptr && store->value == 0 &&
