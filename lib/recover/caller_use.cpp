@@ -44,6 +44,10 @@ class Follower {
       }
       at = next;
     }
+    // In a loop there is no end of it; but nobody has asked, and somebody else has it.
+    if (!candidate_ && stored_ && result_.use == Use::unknown) {
+      result_ = {Use::trusted, 0};
+    }
     return result_;
   }
 

@@ -48,6 +48,7 @@ extern const char snippet_41[];
 extern const char snippet_42[];
 extern const char snippet_43[];
 extern const char snippet_44[];
+extern const char snippet_45[];
 extern const char snippet_cold[];
 extern const char snippet_cold_zero[];
 }
@@ -104,6 +105,11 @@ SNIPPET(41, "1: jmp 1b");
 SNIPPET(42, "mov [rsi], eax; xor eax, eax; ret");
 SNIPPET(43, "mov [rsi], eax; ret");
 SNIPPET(44, "mov [rip + 0], eax; test eax, eax; js 1f; ret; 1: ret");
+// Apache's merging of its modules' configurations: a table is filled, in a loop.
+SNIPPET(45,
+        "mov rdx, rax; 1: mov [r13 + rbx * 8], rdx; inc ebx; cmp ebp, ebx; jle 3f;"
+        "2: mov rdx, [r14 + rbx * 8]; test rdx, rdx; jne 4f; mov rdx, [rbp + rbx * 8]; jmp 1b;"
+        "3: mov rax, r13; ret; 4: call r12; mov rdx, rax; jmp 1b");
 
 // Failure handling that the compiler moved away decides which side of an int test is the failure.
 asm(R"(
@@ -184,6 +190,7 @@ const Snippet snippets[] = {
     {"never ends", snippet_41, 0, ValueReason::fallback},
     {"stored for somebody else", snippet_42, 0, ValueReason::fallback},
     {"stored, and left in rax", snippet_43, -1, ValueReason::fallback},
+    {"into a table, in a loop", snippet_45, 0, ValueReason::fallback},
     {"stored, and tested", snippet_44, -1, ValueReason::caller_tests_sign},
     {"other side is cold", snippet_cold, -1, ValueReason::caller_tests_int},
     {"zero side is cold", snippet_cold_zero, 0, ValueReason::caller_tests_int},

@@ -91,6 +91,11 @@ TEST_CASE("what is stored and then left in rax is not unused, if the next caller
   CHECK(reason("stored, and left in rax", "sign") == ValueReason::caller_tests_sign);
 }
 
+TEST_CASE("what goes into a table unchecked, from a loop, is taken for granted", "[return_value]") {
+  CHECK(recover::find_caller_use(snippet("into a table, in a loop"), recover::live_image()).use ==
+        recover::Use::trusted);
+}
+
 TEST_CASE("snippets of assembler: value and reason", "[return_value]") {
   for (const test::Snippet* s = test::snippets; s->name != nullptr; ++s) {
     INFO(s->name);
