@@ -48,6 +48,7 @@ struct Request {
   std::string options = "hang-seconds=1:hang-scope=all:hang-instructions=10000000";
   std::string output = "campaign.json";
   std::string only;
+  std::vector<std::string> without;
   size_t sample = 100;
   u64 seed = 1;
   unsigned jobs = 1;
@@ -280,6 +281,10 @@ Outcome run_campaign(const Session& session, const Request& request) {
     candidates.push_back(*one);
   } else {
     candidates = draw(study->targets, *drawing);
+    std::erase_if(candidates, [&](const Candidate& candidate) {
+      return std::find(request.without.begin(), request.without.end(), candidate.id()) !=
+             request.without.end();
+    });
   }
   if (request.list) {
     print_list(candidates);
@@ -306,6 +311,9 @@ Outcome run_campaign(const Session& session, const Request& request) {
     head["options"] = request.options;
     head["runs"] = request.runs;
     head["linger"] = request.linger;
+    if (!request.without.empty()) {
+      head["without"] = request.without;
+    }
     head["check"] = setting->server.check;
     for (const Target& target : study->targets) {
       head["build_ids"][target.binary->name()] = target.binary->build_id();
@@ -398,6 +406,10 @@ void add_campaign(CLI::App& app, Session& session) {
   option("--output", request->output, "FILE", "The results; FILE.d has what is needed to go on")
       ->capture_default_str();
   option("--only", request->only, "ID", "This fault alone, its files kept");
+  command
+      ->add_option("--without", request->without, "Faults that are left out, others come for them")
+      ->type_name("IDS")
+      ->delimiter(',');
   option("--fail-under", request->fail_under, "PERCENT", "Status 1 when fewer survive");
   command->add_flag("--resume", request->resume, "Go on with what FILE.d has");
   command->add_flag("--list", request->list, "Print what would be tried, in order, and end");

@@ -142,6 +142,14 @@ class Campaign(unittest.TestCase):
         positions = [p for _, p, seen, _ in first if seen == "serving"][:8]
         self.assertEqual(positions, ["entry", "middle", "entry", "jump"] * 2)
 
+    def test_what_is_left_out_makes_room_for_the_next(self):
+        everything = self.listed("--seed", "5")
+        serving = [line for line in everything if line[2] == "serving"]
+        out = [serving[1][0], serving[4][0]]
+        rest = [line for line in everything if line[0] not in out]
+        self.assertEqual(len(rest), len(everything) - 2)
+        self.assertEqual(self.listed("--seed", "5", "--without", ",".join(out)), rest)
+
     def test_a_campaign_that_was_killed_goes_on(self):
         sample = ("--sample", "4", "--seed", "3", "--faults", "null,ud2", "--jobs", "2")
         whole = tempfile.mkdtemp(dir=self.folder)
