@@ -2,13 +2,15 @@
 """Debian's own apache, nginx, named and sshd for `selfheal campaign`: configuration, workload and check.
 
     stock.py SERVER prepare    fills $SELFHEAL_CAMPAIGN_DIR (in the cell: may mount over what it likes)
-    stock.py SERVER ask        the workload: every question of test/servers/stock, NAME <TAB> ok DIGEST
+    stock.py SERVER ask        the workload: every question of test/servers/stock, NAME <TAB> ok DIGEST,
+                               or refused WHAT DIGEST, or error WHAT
     stock.py SERVER check      status 0 when the first questions are answered rightly
     stock.py SERVER campaign   runs `selfheal campaign` with all that; what follows are its own options
 
 An answer is printed as a digest of all of it (status, headers but the date and those of the connection, body). `error` is what a client sees
 as the service being denied: no answer, a broken connection, HTTP 4xx and 5xx, SERVFAIL and its kin, a login that
-is refused. A login that is granted where it should be refused is no error: it prints as an answer, a wrong one.
+is refused. Where that is the right answer it is `refused`, and the campaign takes a different refusal for an error.
+A login that is granted where it should be refused is neither: it prints as an answer, a wrong one.
 """
 
 import hashlib
@@ -70,7 +72,7 @@ def prepare(name, folder):
 
 
 def denied(name, question, answer):
-    """What to print of an answer that is the service being denied; None for any other."""
+    """What to print of an answer that says no; None for any other."""
     if isinstance(answer, client.Answer):
         return f"HTTP {answer.status}" if answer.status >= 400 else None
     if isinstance(answer, bytes):  # a status line
@@ -104,9 +106,10 @@ def ask(name, folder):
             right = question.view(answer) == question.right
         except Exception:
             pass
-        refusal = None if right else denied(name, question, answer)
+        refusal = denied(name, question, answer)
         digest = hashlib.sha256(repr(shown(name, question, answer, right)).encode()).hexdigest()[:16]
-        print(f"{question}\t" + (f"error {refusal}" if refusal else f"ok {digest}"), flush=True)
+        said = f"ok {digest}" if not refusal else f"refused {refusal} {digest}" if right else f"error {refusal}"
+        print(f"{question}\t{said}", flush=True)
 
 
 def check(name, folder):

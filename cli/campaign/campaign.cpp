@@ -36,8 +36,11 @@ constexpr const char* footer =
     "problem, and nothing else on the machine is touched. In commands and arguments {dir} is the\n"
     "copy's own empty folder (also $SELFHEAL_CAMPAIGN_DIR, and the current one).\n"
     "The workload asks the server and prints a line for each request: its name, a tab, and\n"
-    "`ok ANSWER`, or `error WHAT` when the service was denied (refused, dropped, no answer in the\n"
-    "time it sets itself). Run again, it must print the same.\n"
+    "`ok ANSWER`, `refused ANSWER` when it was refused what is to be refused, or `error WHAT` "
+    "when\n"
+    "the service was denied (refused, dropped, no answer in the time it sets itself). Run again, "
+    "it\n"
+    "must print the same.\n"
     "Needs root. What is counted and how it is judged: docs/cli.md.\n";
 
 struct Request {

@@ -67,19 +67,25 @@ std::vector<std::pair<pid_t, u64>> population(const std::vector<Sight>& processe
 
 }  // namespace
 
+Answer answer_of(std::string text) {
+  const std::string word = text.substr(0, text.find_first_of(" \t"));
+  const Answer::Kind kind = word == "ok"        ? Answer::Kind::ok
+                            : word == "refused" ? Answer::Kind::refused
+                                                : Answer::Kind::error;
+  return {kind, std::move(text)};
+}
+
 Answers parse_answers(const std::string& text) {
   Answers answers;
   std::istringstream in(text);
   for (std::string line; std::getline(in, line);) {
     const size_t first = line.find('\t');
     const std::string name = line.substr(0, first);
-    const std::string rest = first == std::string::npos ? "" : line.substr(first + 1);
-    const bool ok = rest == "ok" || rest.starts_with("ok ") || rest.starts_with("ok\t");
     std::string key = name;
     for (unsigned i = 2; answers.contains(key); ++i) {
       key = fmt::format("{}#{}", name, i);
     }
-    answers[key] = {ok, rest};
+    answers[key] = answer_of(first == std::string::npos ? "" : line.substr(first + 1));
   }
   return answers;
 }

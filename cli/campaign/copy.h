@@ -24,12 +24,16 @@ struct Server {
   milliseconds linger{0};  // until its own time-outs have given back what clients left behind
 };
 
-// One line of the workload: NAME <TAB> ok|error <TAB> ANSWER.
+// One line of the workload is NAME <TAB> ANSWER.
 struct Answer {
-  bool ok = false;
-  std::string text;
+  // By the first word. `refused` is a no that is the server's right (a wrong password's); an
+  // `error` denies what it should not.
+  enum class Kind : u8 { ok, refused, error };
+  Kind kind = Kind::error;
+  std::string text;  // all of it
   bool operator==(const Answer&) const = default;
 };
+Answer answer_of(std::string text);
 // By name; a name that comes twice has "#2" behind it.
 using Answers = std::map<std::string, Answer>;
 Answers parse_answers(const std::string& text);

@@ -131,7 +131,7 @@ Json build_ids(const std::vector<Target>& targets) {
 
 void take_answers(const Json& answers, Answers& reference) {
   for (const auto& [name, text] : answers.items()) {
-    reference[name] = {true, text.get<std::string>()};
+    reference[name] = answer_of(text.get<std::string>());
   }
 }
 

@@ -71,10 +71,10 @@ std::string survey(const Setting& setting, const std::string& folder) {
   Json answers = Json::object();
   for (const auto& [name, answer] : first) {
     answers[name] = answer.text;
-    if (!answer.ok) {
+    if (answer.kind == Answer::Kind::error) {
       return error_text(fmt::format(
-          "the workload has errors with a server that nothing was done to: {}: {} (a refusal that "
-          "is right must be printed as ok)",
+          "the workload has errors with a server that nothing was done to: {}: {} (what "
+          "is refused rightly must be printed as `refused`)",
           name, answer.text));
     }
   }

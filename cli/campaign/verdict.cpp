@@ -57,7 +57,7 @@ void compare(const Answers& reference, const Answers& answers, RunSeen& run) {
       run.errors.push_back(name + ": no answer");
     } else if (found->second == right) {
       continue;
-    } else if (!found->second.ok && right.ok) {
+    } else if (found->second.kind != Answer::Kind::ok) {
       run.errors.push_back(shortened(name + ": " + found->second.text));
     } else {
       run.wrong.push_back(shortened(name + ": " + found->second.text));

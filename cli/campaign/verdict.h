@@ -5,8 +5,9 @@
 //   recorded then        up to --runs: the server with the fault, started anew with what was
 //   recorded.
 //               healed: all processes that were there when it was ready are there still, each
-//               answer that is not the reference's is an error, there are not more errors than
-//               heals in the journal, the check passes, nothing was kept
+//               answer that is not the reference's is an error (another refusal is one, too),
+//               there are not more errors than heals in the journal, the check passes, nothing was
+//               kept
 #pragma once
 
 #include <string>

@@ -17,4 +17,4 @@ def ask(port, request):
 
 for name in sys.argv[2:]:
     reply = ask(int(sys.argv[1]), name)
-    print(f"{name}\t{'error dropped' if reply is None else reply if reply.startswith('error') else 'ok ' + reply}")
+    print(f"{name}\t{'error dropped' if reply is None else reply if reply.startswith(('error', 'refused')) else 'ok ' + reply}")

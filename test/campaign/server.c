@@ -80,6 +80,13 @@ __attribute__((noipa)) int choose(const char* text) {
   return 10;
 }
 
+__attribute__((noipa)) int excuse_of(const char* text) {
+  return text[1] & 7;
+}
+__attribute__((noipa)) int quota_of(const char* text) {
+  return text[1] & 3;
+}
+
 /* A time-out's: what was reserved and not used is given back. */
 static void* give_back(void* descriptor) {
   sleep(4);
@@ -94,6 +101,8 @@ static void reserve_for_a_while(void) {
     pthread_detach(clock);
   }
 }
+
+enum { refusals = 1000 }; /* results from here on */
 
 __attribute__((noipa)) static int answer(const char* request) {
   if (strcmp(request, "table") == 0) {
@@ -136,6 +145,16 @@ __attribute__((noipa)) static int answer(const char* request) {
     }
     return result;
   }
+  if (strcmp(request, "deny") == 0) { /* ... says no all the same, without the reason */
+    const int result = excuse_of(request);
+    return result < 0 ? refusals : refusals + result;
+  }
+  if (strcmp(request, "admit") == 0) { /* ... takes it that there is no limit */
+    return quota_of(request) < 0 ? 1 : refusals;
+  }
+  if (strcmp(request, "never") == 0) {
+    return -1;
+  }
   if (strcmp(request, "login") == 0) {
     return login_of(request);
   }
@@ -162,7 +181,9 @@ static void* serve(void* unused) {
       const int result = answer(request);
       char reply[64];
       const int length = result < 0 ? sprintf(reply, "error\n")
-                                    : sprintf(reply, "%s %d\n", request, result + poisoned);
+                         : result >= refusals
+                             ? sprintf(reply, "refused %d\n", result)
+                             : sprintf(reply, "%s %d\n", request, result + poisoned);
       if (write(client, reply, (size_t)length) != length) {
         perror("write");
       }

@@ -103,6 +103,15 @@ class Campaign(unittest.TestCase):
         self.assertEqual(verdict, "wrong", what)
         self.assertIn("101", what)
 
+    def test_a_different_refusal_is_an_error(self):
+        verdict, what = self.verdict("excuse_of", "entry", "null", requests=("deny",))
+        self.assertEqual((verdict, what), ("healed", "4 heals, 4 errors"))
+
+    def test_what_should_be_refused_and_is_not_is_wrong(self):
+        verdict, what = self.verdict("quota_of", "entry", "null", requests=("admit",))
+        self.assertEqual(verdict, "wrong", what)
+        self.assertIn("admit: ok admit 1", what)
+
     def test_what_is_kept_is_a_leak(self):
         verdict, what = self.verdict("parse", "entry", "null", requests=("parse",))
         self.assertEqual((verdict, what), ("leak", "2, 2 more descriptors after each workload"))
@@ -191,6 +200,7 @@ class Campaign(unittest.TestCase):
         self.assertIn("did not become ready", complaint(command(self.folder, arguments=("/bin/false",))))
         self.assertIn("none of the files", complaint(["nothing*" if word == "campaign_server" else word
                                                       for word in command(self.folder)]))
+        self.assertIn("the workload has errors", complaint(command(self.folder, requests=("never",))))
         self.assertIn("is no fault", complaint(command(self.folder, "--faults", "fire")))
         self.assertIn("after `--`", complaint(command(self.folder)[:-3]))
         unprivileged = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all",
