@@ -266,18 +266,13 @@ class Computation(Case):
     options = "hang-seconds=0.4:hang-instructions=1000000"
     shape = {"mpm": "event", "children": 1, "threads": 4}
 
-    def used(self, pid):
-        """Processor time in user mode, in seconds."""
-        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-            return int(file.read().rsplit(")", 1)[1].split()[11]) / os.sysconf("SC_CLK_TCK")
-
     def check(self, attack, number, small, function, most_rounds):
         alone = self.attacked(**self.shape)
         worker, = alone.workers()
         answer = alone.ask(attack, small)
         self.assertNotIn(answer, ("refused", "dropped"))
         with alone.begin(attack, number) as unanswered:
-            process.wait_for(lambda: self.used(worker) > 1.5, "the worker computes", 120)
+            process.wait_for(lambda: process.processor_time(worker) > 1.5, "the worker computes", 120)
             self.assertEqual(select.select([unanswered], [], [], 0)[0], [])
             self.serves(alone)  # three threads are left
             alone.kill()

@@ -14,6 +14,7 @@ import subprocess
 import time
 
 from servers import case, runtime
+from servers.process import processor_time, wait_for
 
 program = os.environ["SELFHEAL_LOOPS"]
 hang_seconds = 0.4
@@ -33,14 +34,6 @@ def is_alive(pid):
         return False
 
 
-def wait_until(holds, what):
-    limit = time.monotonic() + deadline
-    while not holds():
-        if time.monotonic() > limit:
-            raise AssertionError(f"waited in vain: {what}")
-        time.sleep(0.02)
-
-
 class Server:
     def __init__(self, how, environment):
         self.process = subprocess.Popen([program, how], env=environment, stdout=subprocess.PIPE, text=True)
@@ -58,7 +51,7 @@ class Server:
                 pass
         self.process.wait()
         self.process.stdout.close()
-        wait_until(lambda: not any(map(is_alive, children)), "its children end")
+        wait_for(lambda: not any(map(is_alive, children)), "its children end", deadline)
 
     def children(self):
         try:
@@ -72,11 +65,10 @@ class Server:
         total = 0
         for pid in [*self.children(), self.process.pid]:
             try:
-                with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-                    total += int(file.read().rsplit(")", 1)[1].split()[11])
+                total += processor_time(pid)
             except (FileNotFoundError, ProcessLookupError):
                 pass
-        return total / os.sysconf("SC_CLK_TCK")
+        return total
 
     def memory(self):
         """Resident, in MiB."""
@@ -206,9 +198,9 @@ class Loops(case.Case):
             child, = server.children()
             self.assertEqual({server.ask("fine") for _ in range(3)}, {"ok 0"})  # no other news than its alarm
             os.kill(child, signal.SIGKILL)
-            wait_until(lambda: not is_alive(child), "the child ends")
+            wait_for(lambda: not is_alive(child), "the child ends", deadline)
             catalog = os.path.join(self.store().folder, "catalog")
-            wait_until(lambda: server.ask("fine") == "ok 0" and os.path.exists(catalog), "the server looks at its alarms")
+            wait_for(lambda: server.ask("fine") == "ok 0" and os.path.exists(catalog), "the server looks at its alarms", deadline)
             self.assertEqual(server.ask("walk_list"), "error")
 
     def test_a_loop_whose_time_goes_by_in_a_callee_is_found_in_two_steps(self):
@@ -226,7 +218,7 @@ class Loops(case.Case):
             self.until_recorded(server, "skip_until_told")
             self.assertTrue(self.only_region()["pending"])
             os.kill(server.process.pid, signal.SIGUSR1)
-            wait_until(lambda: self.store().regions() == [], "the alarm is taken back")
+            wait_for(lambda: self.store().regions() == [], "the alarm is taken back", deadline)
             self.assertEqual(server.ask("fine"), "ok 0")
         self.assertEqual(self.store().regions(), [])
 

@@ -2,17 +2,12 @@
 
 import os
 import subprocess
-import time
 
 from servers import case
+from servers.process import processor_time, wait_for
 
 program = os.environ["SELFHEAL_SANDBOXED"]
 options = "hang-seconds=0.4:hang-scope=all:report=never"
-
-
-def processor_time(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-        return int(file.read().rsplit(")", 1)[1].split()[11]) / os.sysconf("SC_CLK_TCK")
 
 
 def blocked(pid):
@@ -28,13 +23,10 @@ class Sandboxed(case.Case):
         self.addCleanup(process.stdout.close)
         self.assertEqual(process.stdout.readline(), "looping\n")
         before = blocked(process.pid)
-        deadline = time.monotonic() + 100
-        while processor_time(process.pid) < 3 and time.monotonic() < deadline:
-            self.assertIsNone(process.poll())
-            time.sleep(0.05)
+        wait_for(lambda: process.poll() is not None or processor_time(process.pid) >= 3, "it computes", 100)
+        self.assertIsNone(process.poll())
         # In the middle of a tick more is blocked.
-        while blocked(process.pid) != before:
-            self.assertLess(time.monotonic(), deadline, "a tick has left signals blocked")
+        wait_for(lambda: blocked(process.pid) == before, "no signals are blocked that were not: a tick left them so")
         process.kill()
         process.wait(30)
         region, = self.store().regions()

@@ -5,10 +5,9 @@ import os
 import signal
 import socket
 import subprocess
-import time
 import unittest
 
-from servers import case, client
+from servers import case, client, process
 
 program = os.environ["SELFHEAL_PROGRAM"]
 options = "report=never:hang-seconds=0:heals-per-minute=0"
@@ -21,14 +20,8 @@ class LeftOpen(case.Case):
                                   stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.addCleanup(server.wait, 30)
         self.addCleanup(server.kill)
-        self.until(lambda: client.is_listening(self.port))
+        process.wait_for(lambda: client.is_listening(self.port), "it listens", 60)
         return server
-
-    def until(self, done, seconds=60):
-        deadline = time.monotonic() + seconds
-        while not done():
-            self.assertLess(time.monotonic(), deadline, self.candidates())
-            time.sleep(0.05)
 
     def ask(self, request, patience=10.0):
         """The answer; None when there is none in time. The client closes."""
@@ -62,7 +55,7 @@ class LeftOpen(case.Case):
 
         server = self.start(*arguments)
         self.assertEqual(self.ask(b"ping"), b"pong\n")
-        self.until(lambda: self.closes(server))
+        process.wait_for(lambda: self.closes(server), lambda: f"it closes; {self.candidates()}", 60)
         self.assertIsNone(server.poll())
         found = {c["function"]: c for c in self.candidates() if c["value"] == "auto"}
         self.assertTrue(found["on_request"]["in_use"])

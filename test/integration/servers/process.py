@@ -12,15 +12,21 @@ class Timeout(AssertionError):
 
 
 def wait_for(condition, what, seconds=20.0, pause=0.02):
-    """Polls until `condition()` is true and returns its value."""
+    """Polls until `condition()` is true and returns its value. `what` was waited for: a text, or what returns one."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise Timeout(f"not within {seconds} s: {what}")
+            raise Timeout(f"not within {seconds} s: {what() if callable(what) else what}")
         time.sleep(pause)
+
+
+def processor_time(pid):
+    """In user mode, in seconds."""
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
+        return int(f.read().rpartition(")")[2].split()[11]) / os.sysconf("SC_CLK_TCK")
 
 
 def _no_core():
