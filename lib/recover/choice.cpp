@@ -8,6 +8,7 @@
 //       is the call that faulted
 //   -6  what is the only other constant (or object) behind the fault: that is success
 //       (not of a count, 0 to n: the longer the path the higher; all of it is an answer)
+//   not chosen: what its callers end the process for, if a number is left that is no success
 //   not chosen: that for which a loop asks the next function; it says that this one has no answer
 //   -3  it is a number above 1 that the caller compares with, and its course looks no more like
 //       failure than that of others
@@ -126,11 +127,10 @@ class Choice {
       result.cleared = own_.extent < largest_object ? own_.extent : largest_object;
     }
     collect(form);
-    const Candidate* best = nullptr;
-    for (unsigned i = 0; i < count_; ++i) {
-      rate(candidates_[i]);
-      best = best == nullptr || candidates_[i].points > best->points ? &candidates_[i] : best;
+    for (Candidate& candidate : std::span(candidates_).first(count_)) {
+      rate(candidate);
     }
+    const Candidate* const best = best_candidate(form);
     if (best == nullptr || best->exit == nullptr) {
       return result;
     }
@@ -225,6 +225,44 @@ class Choice {
       any_decided_ = any_decided_ || candidate.course.decided;
     }
     asked_for_ = course_of(use_.value, return_addresses, image_);
+  }
+
+  // The one with the most points. Where its callers end the process for a number, another one that
+  // is as little a success: BIND asserts that a name is found, or is missing by one of two codes.
+  const Candidate* best_candidate(Exit::Kind form) const {
+    const Candidate* const first = best_below(nullptr);
+    if (form != Exit::constant || first == nullptr || !ends(*first)) {
+      return first;
+    }
+    constexpr unsigned most_asked = 3;
+    const Candidate* other = first;
+    for (unsigned asked = 0; asked < most_asked; ++asked) {
+      other = best_below(other);
+      if (other == nullptr) {
+        break;
+      }
+      if (other->value != 0 && other != success_ && !ends(*other)) {
+        return other;
+      }
+    }
+    return first;
+  }
+
+  // Of those behind `above`, in the order of points and then of the list.
+  const Candidate* best_below(const Candidate* above) const {
+    const Candidate* best = nullptr;
+    for (const Candidate& candidate : std::span(candidates_).first(count_)) {
+      const bool below = above == nullptr || candidate.points < above->points ||
+                         (candidate.points == above->points && &candidate > above);
+      if (below && (best == nullptr || candidate.points > best->points)) {
+        best = &candidate;
+      }
+    }
+    return best;
+  }
+
+  bool ends(const Candidate& candidate) const {
+    return ends_the_process(candidate.value, site_.return_addresses, image_);
   }
 
   void rate(Candidate& candidate) const {

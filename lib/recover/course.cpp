@@ -135,13 +135,19 @@ class Follower {
   // The call that it stands before.
   bool is_the_end() {
     --callees_to_ask;
+    u64 entry = walk_.target();
     if (const char* const name = imported_callee(image_, walk_, start_); name != nullptr) {
-      return is_exit(name);
+      if (is_exit(name)) {
+        return true;
+      }
+      entry = linked_callee(image_, walk_);
+      if (in_system(image_, entry)) {
+        return false;  // longjmp() does not return either
+      }
     }
     image::Module module;
     image::Function callee;
-    return walk_.target() != 0 && find_owner(image_, walk_.target(), module, callee) &&
-           never_returns(image_, callee);
+    return entry != 0 && find_owner(image_, entry, module, callee) && never_returns(image_, callee);
   }
 
   void note(u64 place, bool taken) {

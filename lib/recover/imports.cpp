@@ -37,4 +37,16 @@ const char* imported_callee(const ImageView& image, const CodeWalk& walk, u64 ca
                             : name_of_slot(image, walk.through_slot(), caller);
 }
 
+u64 linked_callee(const ImageView& image, const CodeWalk& walk) {
+  const u64 slot = walk.target() != 0 ? slot_of_stub(image, walk.target()) : walk.through_slot();
+  u64 entry = 0;
+  image::Module module;
+  image::Function callee;
+  const bool known = slot != 0 &&
+                     image.read_code(image.context, slot, reinterpret_cast<u8*>(&entry),
+                                     sizeof entry) == sizeof entry &&
+                     find_owner(image, entry, module, callee);
+  return known && callee.start == entry ? entry : 0;  // else it is the stub's second half
+}
+
 }  // namespace selfheal::recover

@@ -20,4 +20,8 @@ const char* import_behind_stub(const ImageView& image, u64 target, u64 caller);
 // null: none. Signal-safe, bounded: the module's relocations are searched.
 const char* imported_callee(const ImageView& image, const CodeWalk& walk, u64 caller);
 
+// Where that function is, as far as the dynamic linker has looked it up; 0: it has not, or the call
+// goes to none. Signal-safe.
+u64 linked_callee(const ImageView& image, const CodeWalk& walk);
+
 }  // namespace selfheal::recover
