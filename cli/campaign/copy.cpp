@@ -198,42 +198,38 @@ bool Copy::settle_at_last() {
 
 bool Copy::settle_within(milliseconds limit) {
   u64 before = ~u64{0};
+  const auto settled = [&] {
+    u64 ticks = 0;
+    bool visitors = false;
+    for (const Sight& sight : household_.processes()) {
+      ticks += sight.ticks;
+      visitors = visitors || std::none_of(long_lived_.begin(), long_lived_.end(),
+                                          [&](const Sight& s) { return s.pid == sight.pid; });
+    }
+    const bool idle = before != ~u64{0} && ticks - std::min(before, ticks) <= idle_ticks;
+    before = ticks;
+    // On a busy machine who computes on may get no time at all.
+    return idle && !visitors && !household_.any_runs();
+  };
+  return look_until(settled, limit);
+}
+
+void Copy::linger(const std::function<bool()>& done) {
+  look_until(done, server_.linger);
+}
+
+bool Copy::look_until(const std::function<bool()>& done, milliseconds limit) {
   Clock::time_point looked;
   return household_.pump_until(
       [&] {
         if (Clock::now() - looked < quiet_time) {
           return false;
         }
-        u64 ticks = 0;
-        bool visitors = false;
-        bool runs = false;
-        for (const Sight& sight : household_.processes()) {
-          ticks += sight.ticks;
-          runs = runs || sight.runs;
-          visitors = visitors || std::none_of(long_lived_.begin(), long_lived_.end(),
-                                              [&](const Sight& s) { return s.pid == sight.pid; });
-        }
-        // On a busy machine who computes on may get no time at all.
-        const bool quiet =
-            !runs && before != ~u64{0} && ticks - std::min(before, ticks) <= idle_ticks;
-        before = ticks;
+        const bool result = done();
         looked = Clock::now();
-        return quiet && !visitors;
+        return result;
       },
       Clock::now() + limit);
-}
-
-void Copy::linger(const std::function<bool()>& done) {
-  Clock::time_point looked;
-  household_.pump_until(
-      [&] {
-        if (Clock::now() - looked < quiet_time) {
-          return false;
-        }
-        looked = Clock::now();
-        return done();
-      },
-      Clock::now() + server_.linger);
 }
 
 std::vector<std::string> Copy::gone() const {

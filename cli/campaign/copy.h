@@ -85,6 +85,8 @@ class Copy {
   bool wait_until_ready(const std::function<bool()>& hopeless);
   bool listens() const;
   bool settle_within(milliseconds limit);
+  // Looks now and then, as looking at /proc is slow. False: it was not `done` in time.
+  bool look_until(const std::function<bool()>& done, milliseconds limit);
   Clock::time_point deadline() const { return Clock::now() + server_.timeout; }
   std::string filled_in(std::string text) const;
 

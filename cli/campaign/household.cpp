@@ -71,6 +71,22 @@ std::vector<std::string> names_in(const std::string& folder) {
   return names;
 }
 
+// Of all processes in the cell but pid 1.
+std::vector<pid_t> pids() {
+  std::vector<pid_t> result;
+  for (const std::string& name : names_in("/proc")) {
+    const pid_t pid = static_cast<pid_t>(std::strtol(name.c_str(), nullptr, 10));
+    if (pid > 1) {
+      result.push_back(pid);
+    }
+  }
+  return result;
+}
+
+std::string folder_of(pid_t pid) {
+  return "/proc/" + std::to_string(pid);
+}
+
 // proc(5): the state is behind the name, which may contain anything.
 char state_in(const std::string& stat) {
   const size_t close = stat.rfind(')');
@@ -102,7 +118,6 @@ std::optional<Sight> look_at(const std::string& folder) {
   sight.ticks = std::stoull(fields[11]) + std::stoull(fields[12]);
   sight.threads = std::stoull(fields[17]);
   sight.started = std::stoull(fields[19]);
-  sight.runs = any_thread_runs(folder);
   sight.descriptors = names_in(folder + "/fd").size();
   const std::string status = file_text(folder + "/status");
   if (const size_t at = status.find("RssAnon:"); at != std::string::npos) {
@@ -175,9 +190,8 @@ void Household::end_session(pid_t leader) {
   if (leader <= 0) {
     return;
   }
-  for (const std::string& name : names_in("/proc")) {
-    const pid_t pid = static_cast<pid_t>(std::strtol(name.c_str(), nullptr, 10));
-    if (pid > 1 && getsid(pid) == leader) {
+  for (const pid_t pid : pids()) {
+    if (getsid(pid) == leader) {
       kill(pid, SIGKILL);
     }
   }
@@ -187,17 +201,19 @@ void Household::end_session(pid_t leader) {
 
 std::vector<Sight> Household::processes() const {
   std::vector<Sight> result;
-  for (const std::string& name : names_in("/proc")) {
-    const pid_t pid = static_cast<pid_t>(std::strtol(name.c_str(), nullptr, 10));
-    if (pid <= 1) {
-      continue;
-    }
-    if (std::optional<Sight> sight = look_at("/proc/" + name)) {
+  for (const pid_t pid : pids()) {
+    if (std::optional<Sight> sight = look_at(folder_of(pid))) {
       sight->pid = pid;
       result.push_back(*sight);
     }
   }
   return result;
+}
+
+bool Household::any_runs() const {
+  const std::vector<pid_t> all = pids();
+  return std::any_of(all.begin(), all.end(),
+                     [](pid_t pid) { return any_thread_runs(folder_of(pid)); });
 }
 
 void Household::end_all() {

@@ -36,8 +36,7 @@ struct Sight {
   u64 ticks = 0;    // of processor time
   u64 threads = 0;
   u64 descriptors = 0;
-  u64 resident = 0;   // RssAnon, KiB
-  bool runs = false;  // a thread of it wants the processor, though others may have it
+  u64 resident = 0;  // RssAnon, KiB
   std::string name;
 };
 
@@ -69,6 +68,9 @@ class Household {
 
   // All processes of the cell but this one, threads included in their figures.
   std::vector<Sight> processes() const;
+
+  // Does a thread of theirs want the processor, though others may have it?
+  bool any_runs() const;
 
   // SIGKILL for everything in the cell but us, until nothing is left.
   void end_all();
