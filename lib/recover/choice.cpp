@@ -101,7 +101,7 @@ class Choice {
     compared_with_ = asked.use == Use::compared ? asked.constant : 0;
     not_mine_ = asked.use == Use::asks_next ? asked.constant : 0;
     use_ = value_of(asked, kind);
-    if (asking_ == Use::zero_is_fine) {
+    if (asking_ == Use::zero_is_fine || compared_with_ > 1) {
       ask_for_a_code();
     }
     handed_on_ = !site.return_addresses.empty() &&

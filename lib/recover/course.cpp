@@ -166,6 +166,7 @@ class Follower {
     course.asks_sign =
         course.asks_sign || condition == Condition::is_signed || !number || with.number < 0;
     course.knows_codes = course.knows_codes || (number && with.number > 1);
+    course.asks_zero = course.asks_zero || (number && with.number == 0);
   }
 
   void decide_move() {
@@ -269,6 +270,7 @@ Course course_of(const Exit& exit, const FrameArguments& arguments,
     const u64 branches = course.branches * 31 + here.branches;
     const bool decided = course.decided || here.decided;
     const bool knows_codes = course.knows_codes || here.knows_codes;
+    const bool asks_zero = course.asks_zero || here.asks_zero;
     const bool asks_sign = course.asks_sign || here.asks_sign;
     const int points = here.failure + (here.cold ? 4 : 0) + (here.aborts ? 3 : 0) +
                        (here.says_so ? 3 : 0) + (here.sets_errno ? 3 : 0);
@@ -280,6 +282,7 @@ Course course_of(const Exit& exit, const FrameArguments& arguments,
     course.branches = branches;
     course.decided = decided;
     course.knows_codes = knows_codes;
+    course.asks_zero = asks_zero;
     course.asks_sign = asks_sign;
     if (!follower.returned || !follower.result.is_constant() || !follower.result.tainted) {
       break;

@@ -18,6 +18,7 @@ struct Course {
   bool sets_errno;   //
   bool kept;         // stored outside of the frame: somebody else will look at it
   bool knows_codes;  // compared with a number above 1: one of an enumeration
+  bool asks_zero;    // whether it is 0
   bool asks_sign;    // for being negative, or with a negative number
   int failure;       // points for looking like the handling of a failure, see course.cpp
 };
