@@ -6,6 +6,7 @@
 #include "cli/format.h"
 #include "cli/launch.h"
 #include "cli/module_finder.h"
+#include "lib/base/function_name.h"
 #include "lib/image/elf_file.h"
 
 namespace selfheal::cli {
@@ -68,9 +69,8 @@ Result<RecordModule> find_module(const OpenStore& opened, const std::string& nam
 }  // namespace
 
 Result<FunctionPlace> find_place(const OpenStore& opened, const std::string& text) {
-  const size_t mark = text.find('!');
-  const size_t plus = mark == text.npos ? text.rfind("+0x") : text.npos;
-  if (mark == text.npos && plus == text.npos) {
+  FunctionName name;
+  if (!split_function_name(text, name)) {
     const Regions regions = read_regions(opened);
     const Result<const Region*> region = find_region(regions, text);
     if (!region) {
@@ -78,24 +78,23 @@ Result<FunctionPlace> find_place(const OpenStore& opened, const std::string& tex
     }
     return FunctionPlace{(*region)->entry.module, (*region)->entry.entry_offset};
   }
-  Result<RecordModule> module =
-      find_module(opened, text.substr(0, mark != text.npos ? mark : plus));
+  const std::string path(name.module);
+  Result<RecordModule> module = find_module(opened, path);
   if (!module) {
     return tl::unexpected(module.error());
   }
-  if (plus != text.npos) {
-    const std::optional<i64> offset = number_in(text.substr(plus + 1));
+  if (name.function.empty()) {
+    const std::optional<i64> offset = number_in(std::string(name.offset));
     if (!offset) {
       return fail(fmt::format("'{}': no offset follows the '+'", printable(text)), exit_usage);
     }
     return FunctionPlace{*module, static_cast<u64>(*offset)};
   }
-  const std::string path = text.substr(0, mark);
   ModuleFinder finder(path.find('/') != path.npos ? std::vector<std::string>{path}
                                                   : std::vector<std::string>{});
   const ModuleFile* const file = finder.find(*module);
   const std::optional<u64> start =
-      file != nullptr ? file->elf.function_named(text.substr(mark + 1)) : std::nullopt;
+      file != nullptr ? file->elf.function_named(name.function) : std::nullopt;
   if (!start) {
     return fail(fmt::format("'{}': no such function; name it MODULE+0xOFFSET", printable(text)));
   }

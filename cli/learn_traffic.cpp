@@ -1,6 +1,5 @@
 #include "cli/learn_traffic.h"
 
-#include <cstring>
 #include <fmt/core.h>
 
 #include "cli/catalog_change.h"
@@ -9,6 +8,7 @@
 #include "cli/server_process.h"
 #include "cli/timed_command.h"
 #include "cli/wait_status.h"
+#include "lib/base/function_name.h"
 
 namespace selfheal::cli {
 namespace {
@@ -17,25 +17,23 @@ using store::Period;
 using store::WatchRequest;
 
 template <size_t size>
-bool fill(char (&out)[size], const std::string& from) {
-  if (from.empty() || from.size() >= size) {
+bool fill(char (&out)[size], std::string_view from) {
+  if (from.size() >= size) {
     return false;
   }
-  std::memcpy(out, from.data(), from.size());
+  from.copy(out, from.size());
   return true;
 }
 
 Result<WatchRequest> watch_request(const std::string& text) {
   WatchRequest request{};
-  const size_t mark = text.find('!');
-  const size_t plus = text.rfind("+0x");
-  const size_t end = mark != text.npos ? mark : plus;
-  const std::string path = end == text.npos ? "" : text.substr(0, end);
-  bool good = fill(request.module, path.substr(path.find_last_of('/') + 1));
-  if (mark != text.npos) {
-    good = good && fill(request.function, text.substr(mark + 1));
-  } else if (good) {
-    const std::optional<i64> offset = number_in(text.substr(plus + 1));
+  FunctionName name;
+  bool good = split_function_name(text, name);
+  name.module.remove_prefix(name.module.find_last_of('/') + 1);
+  good = good && !name.module.empty() && fill(request.module, name.module) &&
+         fill(request.function, name.function);
+  if (good && name.function.empty()) {
+    const std::optional<i64> offset = number_in(std::string(name.offset));
     good = offset.has_value();
     request.offset = static_cast<u64>(offset.value_or(0));
   }

@@ -1,6 +1,7 @@
 // The parser: text to Options. See options.h.
 #include "lib/options/options.h"
 
+#include "lib/base/function_name.h"
 #include "lib/base/view.h"
 #include "lib/options/suggest.h"
 #include "lib/options/words.h"
@@ -106,20 +107,11 @@ bool parse_flag(std::string_view value, bool& out) {
 
 bool parse_region(std::string_view value, RegionOption& out) {
   RegionOption region = {};
-  // The last "+0x": libstdc++.so.6 is a module, too.
-  const std::size_t plus = value.rfind("+0x");
-  const std::size_t bang = value.find('!');
-  if (bang != std::string_view::npos) {
-    const std::string_view function = tail(value, bang + 1);
-    if (function.empty() || !copy(function, region.function, sizeof region.function)) {
-      return false;
-    }
-  } else if (plus == std::string_view::npos ||
-             !parse_number(tail(value, plus + 1), region.offset)) {
-    return false;
-  }
-  const std::string_view module = head(value, bang != std::string_view::npos ? bang : plus);
-  if (module.empty() || !copy(module, region.module, sizeof region.module)) {
+  FunctionName name;
+  if (!split_function_name(value, name) ||
+      !copy(name.module, region.module, sizeof region.module) ||
+      !copy(name.function, region.function, sizeof region.function) ||
+      (name.function.empty() && !parse_number(name.offset, region.offset))) {
     return false;
   }
   out = region;
