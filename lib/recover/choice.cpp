@@ -34,8 +34,7 @@
 // here, by the course in one of them.
 #include "lib/recover/choice.h"
 
-#include "lib/recover/caller_use.h"
-#include "lib/recover/codes.h"
+#include "lib/recover/asked.h"
 #include "lib/recover/course.h"
 
 namespace selfheal::recover {
@@ -51,73 +50,21 @@ struct Candidate {
   int points;
 };
 
-// What the caller does leaves it open, or would have an answer taken for granted that the function
-// never gives; somebody who guesses then may well let a wrong password pass.
-//
-//   if (check(password) && ready)      check answers 1 or 0: 0, not -1, which would be a yes
-//   if (handler(r) == NGX_DECLINED)    handler returns 0 and 500, and is no such one: -1
-CallerUse in_view_of(const CallerUse& use, const OwnExits& own) {
-  if ((use.use == Use::returned || (use.use == Use::zero_is_fine && use.constant == 0)) &&
-      own.is_truth_value()) {
-    return {Use::truth_value, 0};
-  }
-  return use.use == Use::compared && use.constant < -1 && own.speaks_against(use.constant)
-             ? CallerUse{Use::returned, 0}
-             : use;
-}
-
-// Whether the other callers know better than one that does this. Where it is the function that
-// answers 1 or 0, one that might be a yes is to be a failure for certain.
-bool stand_in(const OtherCallers* others, const CallerUse& use) {
-  if (others == nullptr || !others->decide()) {
-    return false;
-  }
-  switch (use.use) {
-    case Use::unknown:
-    case Use::unused:
-    case Use::returned:
-    case Use::trusted:
-      return true;
-    case Use::zero_is_fine:
-      return use.constant == 0;
-    case Use::truth_value:
-      return others->use.use == Use::zero_is_fine && others->agree > 1 && others->against == 0;
-    default:
-      return false;
-  }
-}
-
 class Choice {
  public:
   Choice(const OwnExits& own, const HealedCall& site, FaultKind kind, const ImageView& image)
-      : own_(own), site_(site), image_(image) {
-    CallerUse asked = in_view_of(use_by_callers(site.return_addresses, image), own);
-    here_ = value_of(asked, kind);
-    others_decide_ = stand_in(site.others, asked);
-    if (others_decide_) {
-      asked = in_view_of(site.others->use, own);
-    }
-    asking_ = asked.use;
-    compared_with_ = asked.use == Use::compared ? asked.constant : 0;
-    not_mine_ = asked.use == Use::asks_next ? asked.constant : 0;
-    use_ = value_of(asked, kind);
-    if (asking_ == Use::zero_is_fine || compared_with_ > 1) {
-      ask_for_a_code();
-    }
-    handed_on_ = !site.return_addresses.empty() &&
-                 find_caller_use(site.return_addresses[0], image).use == Use::returned;
-  }
+      : own_(own), site_(site), image_(image), asked_(asked_of(own, site, kind, image)) {}
 
   Return run() {
     Return result = {};
-    result.in_rax = use_;
-    if (here_.reason == ValueReason::unused) {
-      result.in_rax = here_;
-    } else if (others_decide_) {
+    result.in_rax = asked_.value;
+    if (asked_.here.reason == ValueReason::unused) {
+      result.in_rax = asked_.here;
+    } else if (asked_.others_decide) {
       result.in_rax.reason = ValueReason::other_callers;
     }
-    result.by_outer_callers = handed_on_;
-    if (asking_ == Use::truth_value) {
+    result.by_outer_callers = asked_.handed_on;
+    if (asked_.use.use == Use::truth_value) {
       return result;
     }
     const Exit::Kind form = form_of_result();
@@ -137,7 +84,7 @@ class Choice {
     if (form == Exit::constant) {
       result.in_rax = {best->value, reason_for(*best->exit), error_number_for(*best)};
     } else if (form == Exit::other) {
-      result.is_void = here_.reason == ValueReason::unused;
+      result.is_void = asked_.here.reason == ValueReason::unused;
       result.in_rax.reason = ValueReason::own_error;
     }
     leave_as(*best->exit, result);
@@ -148,17 +95,6 @@ class Choice {
   }
 
  private:
-  // Another number than -1, where that is none of an enumeration.
-  void ask_for_a_code() {
-    const auto callers = others_decide_ ? std::span<const u64>(&site_.others->return_address, 1)
-                                        : site_.return_addresses;
-    const u64 code = failure_code(own_, callers, image_);
-    if (code != use_.value) {
-      use_.value = code;
-      use_.error_number = 0;
-    }
-  }
-
   // Numbers, where there is one; else an object, where the first argument comes back in rax.
   Exit::Kind form_of_result() const {
     Exit::Kind form = Exit::other;
@@ -189,7 +125,7 @@ class Choice {
         continue;
       }
       candidates_[count_++] = {&exit, exit.value, {}, 0};
-      asked_for = asked_for || exit.value == use_.value;
+      asked_for = asked_for || exit.value == asked_.value.value;
       any_not_negative_ = any_not_negative_ || static_cast<i64>(exit.value) >= 0;
       any_negative_ = any_negative_ || static_cast<i64>(exit.value) < 0;
       knows_one_ = knows_one_ || exit.value == 1;
@@ -208,10 +144,10 @@ class Choice {
       success_ = nullptr;
     }
     if (form == Exit::constant && !asked_for) {
-      candidates_[count_++] = {nullptr, use_.value, {}, 0};
+      candidates_[count_++] = {nullptr, asked_.value.value, {}, 0};
     }
     follow(site_.return_addresses, site_.arguments);
-    if (others_decide_ && !any_decided_) {
+    if (asked_.others_decide && !any_decided_) {
       follow({&site_.others->return_address, 1}, {});
     }
   }
@@ -224,7 +160,7 @@ class Choice {
                              : course_of(*candidate.exit, arguments, return_addresses, image_);
       any_decided_ = any_decided_ || candidate.course.decided;
     }
-    asked_for_ = course_of(use_.value, return_addresses, image_);
+    asked_for_ = course_of(asked_.value.value, return_addresses, image_);
   }
 
   // The one with the most points. Where its callers end the process for a number, another one that
@@ -283,11 +219,11 @@ class Choice {
       return points + (exit->whole ? 1 : 0);
     }
     const auto value = static_cast<i64>(candidate.value);
-    if (not_mine_ != 0 && value == not_mine_) {
+    if (asked_.not_mine() != 0 && value == asked_.not_mine()) {
       return never;
     }
-    const bool special =
-        use_.reason == ValueReason::caller_compares && value != -1 && candidate.value == use_.value;
+    const bool special = asked_.value.reason == ValueReason::caller_compares && value != -1 &&
+                         candidate.value == asked_.value.value;
     const bool refuses = own_.has_statuses() ? is_error_status(candidate.value)
                                              : value < 0 && any_not_negative_ && !special;
     points += refuses ? 6 : exit->error_number != 0 ? 3 : 0;
@@ -298,7 +234,8 @@ class Choice {
 
   // if (numbers(text, …) != 2)
   bool is_what_is_expected(const Candidate& candidate) const {
-    return compared_with_ > 1 && static_cast<i64>(candidate.value) == compared_with_ &&
+    return asked_.compared_with() > 1 &&
+           static_cast<i64>(candidate.value) == asked_.compared_with() &&
            candidate.course.failure <= asked_for_.failure;
   }
 
@@ -314,30 +251,32 @@ class Choice {
   }
 
   bool fine_by_custom(const Candidate& candidate) const {
-    const bool zero_is_no = asking_ == Use::null || asking_ == Use::zero_is_error ||
-                            asking_ == Use::boolean ||
-                            (use_.reason == ValueReason::caller_compares && use_.value == 0);
+    const bool zero_is_no =
+        asked_.use.use == Use::null || asked_.use.use == Use::zero_is_error ||
+        asked_.use.use == Use::boolean ||
+        (asked_.value.reason == ValueReason::caller_compares && asked_.value.value == 0);
     return candidate.exit != nullptr && candidate.exit->kind == Exit::constant &&
            candidate.value == 0 && (knows_more_ || any_negative_) && !zero_is_no;
   }
 
   int as_asked_for(const Candidate& candidate) const {
     const bool number = candidate.exit == nullptr || candidate.exit->kind == Exit::constant;
-    const bool pointer = use_.reason == ValueReason::caller_tests_null;
+    const bool pointer = asked_.value.reason == ValueReason::caller_tests_null;
     // A word compared with 1 is a truth value, unless what it is when all goes well is known.
-    const bool truth = use_.reason == ValueReason::caller_compares && use_.value == 0;
-    if (!number || use_.reason == ValueReason::fallback || (pointer && any_negative_) ||
-        (truth && success_ != nullptr) || (asking_ == Use::sign && own_.has_statuses())) {
+    const bool truth =
+        asked_.value.reason == ValueReason::caller_compares && asked_.value.value == 0;
+    if (!number || asked_.value.reason == ValueReason::fallback || (pointer && any_negative_) ||
+        (truth && success_ != nullptr) || (asked_.use.use == Use::sign && own_.has_statuses())) {
       return 0;  // ... and a comparison with 300 looks like one with a count
     }
-    const bool sided = asking_ == Use::null || asking_ == Use::sign ||
-                       asking_ == Use::zero_is_error || asking_ == Use::zero_is_fine;
-    const int exactly = candidate.value == use_.value ? 1 : 0;
+    const bool sided = asked_.use.use == Use::null || asked_.use.use == Use::sign ||
+                       asked_.use.use == Use::zero_is_error || asked_.use.use == Use::zero_is_fine;
+    const int exactly = candidate.value == asked_.value.value ? 1 : 0;
     if (!sided || !candidate.course.decided) {
       return exactly;
     }
     return candidate.course.branches == asked_for_.branches ? 3 + exactly
-           : asking_ == Use::sign                           ? -6
+           : asked_.use.use == Use::sign                    ? -6
                                                             : 0;
   }
 
@@ -358,20 +297,14 @@ class Choice {
     if (best.exit->error_number != 0) {
       return best.exit->error_number;
     }
-    const i32 by_custom = best.value == use_.value ? use_.error_number : 0;
+    const i32 by_custom = best.value == asked_.value.value ? asked_.value.error_number : 0;
     return by_custom != 0 && best.exit->library_error != 0 ? best.exit->library_error : by_custom;
   }
 
   const OwnExits& own_;
   const HealedCall& site_;
   const ImageView& image_;
-  ReturnValue here_;            // what the callers of this call ask for
-  bool others_decide_ = false;  // they leave it open, other callers do not
-  ReturnValue use_;             // what is asked for, by whomever
-  Use asking_ = Use::unknown;   // what the first caller that does not hand it on does with it
-  i64 compared_with_ = 0;       // by the same one; 0: nothing
-  i64 not_mine_ = 0;            // it asks the next one then; 0: it does not
-  bool handed_on_ = false;
+  const Asked asked_;
   Candidate candidates_[max_exits + 1];
   unsigned count_ = 0;
   const Candidate* success_ = nullptr;  // what the function returns when all goes well
