@@ -1,6 +1,7 @@
 #include "lib/recover/never_returns.h"
 
 #include "lib/recover/code_walk.h"
+#include "lib/recover/imports.h"
 
 namespace selfheal::recover {
 namespace {
@@ -9,11 +10,15 @@ namespace {
 constexpr unsigned longest = 4096;
 
 // Compilers make no tail call of what does not return (its caller would be missing in a backtrace),
-// so a jump to another function's entry is one that returns. A split-off part is no function.
+// so a jump to another function's entry is one that returns, as is one through a pointer. A
+// split-off part is no function; a PLT entry looks like one.
 bool is_tail_call(const ImageView& image, const image::Function& from, u64 target) {
   image::Module module;
   image::Function there;
-  return target != 0 && !from.holds(target) &&
+  if (target == 0 || from.holds(target)) {
+    return target == 0;
+  }
+  return slot_of_stub(image, target) != 0 ||
          !(image.find_module(image.context, target, module) &&
            image.find_part(image.context, module, target, there) && there.cold);
 }

@@ -19,6 +19,8 @@ long picks(long n);
 long listens(long n);
 long insists(long n);
 long demands(long n);
+long steps_aside(long n);
+long stands_aside(long n);
 long persists(long n);
 void keeps(long n);
 void finishes(long n);
@@ -96,6 +98,11 @@ TEST_CASE("who always says the same may say something else, where a caller tells
 TEST_CASE("an error that is the end of the process is none") {
   CHECK(evidence_in([] { insists(5); })[1] == Evidence::outermost);
   CHECK_FALSE(can_fail(evidence_in([] { demands(5); })[1]));
+}
+
+TEST_CASE("what ends by jumping elsewhere returns from there") {
+  CHECK(evidence_in([] { steps_aside(5); })[1] == Evidence::own_error);
+  CHECK(evidence_in([] { stands_aside(5); })[1] == Evidence::own_error);
 }
 
 TEST_CASE("further out, an error is one where the caller takes it for one, or by custom") {
