@@ -60,14 +60,31 @@ def driver(name, folder, fill):
     return stock.servers[name](folder)
 
 
+def own_run():
+    """An empty /run, the copy's own."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"], check=True)
+
+
+def shorten_socket(folder):
+    """httpd cuts the name of its CGI daemon's socket off where sockaddr_un ends, without a word."""
+    file = os.path.join(folder, "httpd.conf")
+    with open(file, encoding="utf-8") as f:
+        lines = f.readlines()
+    with open(file, "w", encoding="utf-8") as f:
+        f.writelines('ScriptSock "/run/cgid.sock"\n' if line.startswith("ScriptSock") else line for line in lines)
+
+
 def prepare(name, folder):
     server = driver(name, folder, True)
+    if name == "apache_event":
+        own_run()
+        shorten_socket(os.path.join(folder, "apache-event"))
     if name == "sshd":
         for own, theirs in server.binds:
             # Of the run before: nothing can be mounted over a mount whose file is gone.
             subprocess.run(["umount", theirs], check=False, stderr=subprocess.DEVNULL)
             subprocess.run(["mount", "--bind", own, theirs], check=True)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"], check=True)
+        own_run()
         os.mkdir("/run/sshd")
 
 
