@@ -59,9 +59,12 @@ bool sticks_more(const Score& a, const Score& b) {
   return (clean(a) + 1U) * (tries_of(b) + 2U) > (clean(b) + 1U) * (tries_of(a) + 2U);
 }
 
-// Those that know how to fail are tried first; then those that might; last those whose answer goes
-// to no caller of the application's that could make something of it.
-enum class Rank : u8 { knows, may, cannot };
+// Those that know how to fail are tried first; then those that might; then those whose callers use
+// what they return unchecked, so that the next fault is likely to be there, and those that nobody
+// has looked at; last those whose answer
+// goes to no caller of the application's that could make something of it, and other values for who
+// does not look.
+enum class Rank : u8 { knows, may, unlikely, cannot };
 
 // Whether a function further out than the caller is better than the faulting one. Not where
 // somebody looks at what that returns, and only the meaning is left open: more is rolled back, and
@@ -72,12 +75,18 @@ bool is_too_far(const CatalogEntry& entry, u32 level) {
          (own == Evidence::yes_or_no || own == Evidence::guess);
 }
 
-Rank rank_of(const CatalogEntry& entry, u32 level) {
-  const Evidence evidence = entry.evidence[level];
-  if (can_fail(evidence) && !is_too_far(entry, level)) {
+Rank rank_of(const CatalogEntry& entry, Candidate candidate) {
+  const Evidence evidence = entry.evidence[candidate.level];
+  if (can_fail(evidence) && !is_too_far(entry, candidate.level)) {
     return Rank::knows;
   }
-  const bool ends = level != 0 && evidence == Evidence::outermost;
+  if (evidence == Evidence::granted) {
+    return candidate.slot == ValueSlot::best ? Rank::unlikely : Rank::cannot;
+  }
+  if (evidence == Evidence::unknown) {
+    return Rank::unlikely;
+  }
+  const bool ends = candidate.level != 0 && evidence == Evidence::outermost;
   return evidence == Evidence::library || ends ? Rank::cannot : Rank::may;
 }
 
@@ -85,13 +94,11 @@ Rank rank_of(const CatalogEntry& entry, u32 level) {
 template <typename Visit>
 void for_each_candidate(const CatalogEntry& entry, Visit visit) {
   const u32 levels = level_count(entry);
-  for (const Rank rank : {Rank::knows, Rank::may, Rank::cannot}) {
+  for (const Rank rank : {Rank::knows, Rank::may, Rank::unlikely, Rank::cannot}) {
     for (u8 level = 0; level < levels; ++level) {
-      if (rank_of(entry, level) != rank) {
-        continue;
-      }
       for (const ValueSlot slot : slots) {
-        if (usable(entry, {level, slot}) && visit(Candidate{level, slot})) {
+        const Candidate candidate{level, slot};
+        if (rank_of(entry, candidate) == rank && usable(entry, candidate) && visit(candidate)) {
           return;
         }
       }

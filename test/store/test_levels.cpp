@@ -68,7 +68,10 @@ Candidate chosen_the_long_way(const CatalogEntry& entry) {
                        (near && evidence == Evidence::throws);
     const bool cannot =
         evidence == Evidence::library || (evidence == Evidence::outermost && c.level != 0);
-    return knows ? 0 : cannot ? 2 : 1;
+    const bool granted = evidence == Evidence::granted;
+    const bool best = c.slot == ValueSlot::best;
+    const bool unlikely = granted || evidence == Evidence::unknown;
+    return knows ? 0 : cannot || (granted && !best) ? 3 : unlikely ? 2 : 1;
   };
   std::stable_sort(all.begin(), all.end(),
                    [&](Candidate a, Candidate b) { return rank(a) < rank(b); });
@@ -201,6 +204,24 @@ TEST_CASE(
     record.evidence[3] = Evidence::learned;
     CHECK(entry_from(record).level == 3);
   }
+}
+
+TEST_CASE("who is taken for granted fails only after those who may be asked, and in one way") {
+  CatalogEntry entry = entry_with(2, ValueReason::fallback);
+  entry.evidence[0] = Evidence::granted;
+  entry.evidence[1] = Evidence::guess;
+  entry.evidence[2] = Evidence::granted;
+  entry.best_values[0] = entry.best_values[1] = entry.best_values[2] = 0;
+  move_on(entry);
+  const std::vector<Candidate> order = {{1, ValueSlot::best},      {1, ValueSlot::minus_one},
+                                        {0, ValueSlot::best},      {2, ValueSlot::best},
+                                        {0, ValueSlot::minus_one}, {2, ValueSlot::minus_one}};
+  for (const Candidate& candidate : order) {
+    CHECK(in_use(entry) == candidate);
+    add(entry, candidate, 0, 1);
+    move_on(entry);
+  }
+  CHECK_FALSE(any_left(entry));
 }
 
 TEST_CASE("a function whose error is the end of the process fails where nobody further out can") {
