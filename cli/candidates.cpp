@@ -1,5 +1,6 @@
 #include "cli/candidates.h"
 
+#include <algorithm>
 #include <fmt/core.h>
 
 #include "cli/format.h"
@@ -24,6 +25,13 @@ std::string function_of(const CatalogEntry& entry, u32 level, ModuleFinder& modu
   }
   const std::string name = modules.function_name(module, offset);
   return !name.empty() ? name : fmt::format("{}+{}", name_of(module), hex(offset));
+}
+
+// A heal by the one in use may escalate to it.
+bool is_ready(const CatalogEntry& entry, Candidate candidate) {
+  const store::Escalation ready = store::escalation_of(entry);
+  const u8* const end = ready.levels + ready.count;
+  return candidate.slot == ValueSlot::best && std::find(ready.levels, end, candidate.level) != end;
 }
 
 bool was_tried(const CatalogEntry& entry, Candidate candidate) {
@@ -64,7 +72,8 @@ std::vector<CandidateView> candidates_of(const CatalogEntry& entry, ModuleFinder
       const bool in_use = candidate == store::in_use(entry);
       if (in_use || store::usable(entry, candidate) || was_tried(entry, candidate) ||
           (unfit && slot == 0)) {
-        result.push_back({candidate, function_of(entry, level, modules), in_use, unfit});
+        result.push_back({candidate, function_of(entry, level, modules), in_use,
+                          is_ready(entry, candidate), unfit});
       }
     }
   }
@@ -92,7 +101,9 @@ std::string candidate_table(const CatalogEntry& entry, ModuleFinder& modules,
     const Score& score = store::score_of(entry, view.candidate);
     const store::Verdict verdict = store::verdict_of(entry, view.candidate);
     table.row(
-        {{view.in_use ? "=>" : ""},
+        {{view.in_use  ? "=>"
+          : view.ready ? "+"
+                       : ""},
          {std::to_string(view.candidate.level)},
          {view.function},
          {view.unfit ? "no rescue point" : value_text(entry, view.candidate)},
@@ -116,6 +127,7 @@ Json json_candidates(const CatalogEntry& entry, ModuleFinder& modules) {
                 {"function", view.function},
                 {"value", store::name_of(view.candidate.slot)},
                 {"in_use", view.in_use},
+                {"ready", view.ready},
                 {"unfit", view.unfit},
                 {"stuck", score.stuck},
                 {"again", score.again},

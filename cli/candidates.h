@@ -16,6 +16,7 @@ struct CandidateView {
   store::Candidate candidate;
   std::string function;  // MODULE+OFFSET where it has no known name
   bool in_use;
+  bool ready;  // further out: heals by the one in use may escalate to it
   bool unfit;  // its function cannot be a rescue point
 };
 

@@ -54,6 +54,9 @@ struct Config {
   // The index of the region whose entry is at `address`; -1: none. Asked when code is decoded, so
   // forget_code where that changes.
   i32 (*region_at)(u64 address);
+  // Its entry is no way into the engine, but checks the stack: an activation that is there for
+  // others' faults only goes on natively. Null: none does.
+  bool (*checks_natively)(u64 region_index);
   // A region that was called inside of another one: its instruction budget (0: none), and how many
   // instructions it took. On the region path.
   u64 (*nested_limit)(u64 region_index);
@@ -115,6 +118,10 @@ CallState call_at_level(const Thread& thread, u32 outwards);
 // Takes back all that the activation did, and those inside of it, which are over then. `thread` has
 // its checkpoint; the caller decides where the guest goes on.
 RollbackResult roll_back(Thread& thread, u32 outwards);
+
+// The innermost activation and the `outwards` around it may interpret `instructions` more,
+// together, whatever their limits were.
+void limit_from_here(Thread& thread, u64 instructions, u32 outwards);
 
 // The guest stands behind an activation that was rolled back, and that is inside of another one:
 // that one goes on.

@@ -87,6 +87,11 @@ void drop(Thread& t) {
 
 const Op* do_enter_region(Thread& t, const Op& op) {
   Machine& m = machine_of(t);
+  if (config().checks_natively != nullptr && config().checks_natively(op.immediate)) {
+    return t.is_rescue_point
+               ? stop_here(t, Stop::unsupported, "a function whose entry checks the stack")
+               : &op + 1;
+  }
   if (t.guest.gpr[rsp] == t.entry_sp && !m.other_stack) {
     m.nest.come_to = op.immediate;
   } else if (m.nest.depth < Nest::capacity && begins_a_call(t) &&
@@ -135,6 +140,14 @@ RollbackResult roll_back(Thread& t, u32 outwards) {
     return t.log.rollback();
   }
   return t.log.back_to_nested(m.nest.outer[m.nest.depth - 1].mark);
+}
+
+void limit_from_here(Thread& t, u64 instructions, u32 outwards) {
+  Machine& m = machine_of(t);
+  m.limit = m.instructions + instructions;
+  for (u32 i = 1; i <= outwards; ++i) {
+    m.nest.outer[m.nest.depth - i].limit = m.limit;
+  }
 }
 
 Outcome go_on_nested(Thread& t) {

@@ -147,8 +147,9 @@ u64 Patcher::native_address(u64 address) const {
     if (!enabled(i) || address < slot.entry || address >= slot.plan.at + slot.plan.size) {
       continue;
     }
-    if (slot.replacement != 0 && address <= slot.plan.at) {
-      return address;  // every call of it is meant to be diverted
+    const bool every_call = slot.replacement != 0 || slot.stack_limit_offset != 0;
+    if (every_call && address <= slot.plan.at) {
+      return address;  // is meant to be diverted, or checked: the engine runs none
     }
     const u64 native = slot.cell + native_offset;
     for (u8 n = 0; n < slot.plan.move_count; ++n) {

@@ -12,6 +12,7 @@
 #include "lib/patch/stubs.h"
 #include "lib/runtime/code_kinds.h"
 #include "lib/runtime/definitions.h"
+#include "lib/runtime/escalation.h"
 #include "lib/runtime/loop_budget.h"
 #include "lib/runtime/messages.h"
 #include "lib/runtime/region_entry.h"
@@ -90,6 +91,9 @@ u64 find_behind(const char* name) {
 // raises the signal again), or to go on. Where an abort of the region was recorded, it ended.
 bool died_of_abort() {
   const i32 ruling = ruling_activation(emulator::this_thread);
+  if (escalate(emulator::this_thread, ruling).any()) {
+    return true;
+  }
   if (ruling < 0) {
     return false;
   }
@@ -189,6 +193,7 @@ bool start_engine() {
   config.signal_area_size = signal_area_size();
   config.native_entry = address_of_function(&selfheal_enter_native);
   config.region_at = &engine_region_at;
+  config.checks_natively = &checks_stack_at_entry;
   config.nested_limit = &nested_limit;
   config.nested_ended = &nested_ended;
   config.rseq_cs_offset = rseq_cs_offset();

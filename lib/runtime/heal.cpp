@@ -9,6 +9,7 @@
 #include "lib/recover/abort_story.h"
 #include "lib/recover/diagnose.h"
 #include "lib/runtime/breaker.h"
+#include "lib/runtime/escalation.h"
 #include "lib/runtime/events.h"
 #include "lib/runtime/heal_record.h"
 #include "lib/runtime/healed_end.h"
@@ -153,6 +154,13 @@ RescuePoint rescue_point_of(const Thread& thread, const Region& region, u32 ruli
   return {fails, ruling, region.catalog_id, {0, static_cast<store::ValueSlot>(slot)}};
 }
 
+RescuePoint further_out(const Escalated& further) {
+  return {further.fails,
+          further.outwards,
+          further.of->catalog_id,
+          {further.level, store::ValueSlot::best}};
+}
+
 Return value_at(const Thread& thread, const RescuePoint& point) {
   const emulator::CallState call = emulator::call_at_level(thread, point.outwards);
   const Return best =
@@ -206,11 +214,12 @@ void stamp_fault() {
 
 bool heal(Thread& thread, const Outcome& outcome, VectorResult& vector) {
   const i32 ruling = ruling_activation(thread);
-  if (ruling < 0 || sample_too_long(thread, outcome)) {
+  const Escalated further = escalate(thread, ruling);
+  if ((ruling < 0 && !further.any()) || sample_too_long(thread, outcome)) {
     return false;
   }
   const u32 inner = static_cast<u32>(ruling);
-  const Region& region = ruling_region(thread, inner);  // its rules hold
+  const Region& region = further.any() ? *further.of : ruling_region(thread, inner);  // its rules
   if (outcome.stop == Stop::budget || outcome.stop == Stop::log_full) {
     note_time_out(thread);
   }
@@ -222,7 +231,8 @@ bool heal(Thread& thread, const Outcome& outcome, VectorResult& vector) {
     return false;
   }
   const u64 site = thread.guest.rip;
-  const RescuePoint point = rescue_point_of(thread, region, inner);
+  const RescuePoint point =
+      further.any() ? further_out(further) : rescue_point_of(thread, region, inner);
   HealRecord record{};
   describe(thread, point, site_of(thread), record);
   if (!may_heal(thread, region)) {
@@ -248,7 +258,12 @@ bool heal(Thread& thread, const Outcome& outcome, VectorResult& vector) {
   record.duration_ns = monotonic_ns() - begin;
   runtime.heals.fetch_add(1);
   runtime.bytes_undone.fetch_add(undone.bytes);
-  begin_sticking(record, thread.activation, emulator::nesting(thread) != 0 ? thread.activation : 0);
+  const bool goes_on = emulator::nesting(thread) != 0;  // in the engine
+  begin_sticking(record, region.outer_count != 0, thread.activation,
+                 goes_on ? thread.activation : 0);
+  if (goes_on) {
+    limit_what_follows(thread);
+  }
   write_down(record);
   note_event(record, point.region->entry, site);
   return true;

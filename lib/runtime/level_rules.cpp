@@ -48,4 +48,9 @@ const LevelRule* level_rule_of(const store::CatalogEntry& entry) {
   return nullptr;
 }
 
+store::Escalation escalation_here(const store::CatalogEntry& entry) {
+  const bool may = runtime.options.escalate && level_rule_of(entry) == nullptr;
+  return may ? moved_escalation_of(entry) : store::Escalation{};
+}
+
 }  // namespace selfheal::runtime

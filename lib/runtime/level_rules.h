@@ -33,4 +33,7 @@ inline u8 level_of(const store::CatalogEntry& entry) {
   return candidate_of(entry).level;
 }
 
+// Where its heals may escalate to.
+store::Escalation escalation_here(const store::CatalogEntry& entry);
+
 }  // namespace selfheal::runtime

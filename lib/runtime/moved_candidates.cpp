@@ -14,6 +14,7 @@ namespace {
 struct Moved {
   u64 id;  // of the region
   store::Candidate candidate;
+  store::Escalation escalation;
   bool operator==(const Moved&) const = default;
 };
 
@@ -35,9 +36,20 @@ void look_at(const store::CatalogEntry& entry, Table& next) {
   static constinit store::CatalogEntry copy{};  // too large for a small stack
   copy = entry;
   store::add_tallies(runtime.store.journal, copy);
-  if (store::move_on(copy) && next.count < std::size(next.moved)) {
-    next.moved[next.count++] = {copy.id, store::in_use(copy)};
+  const bool moved = store::move_on(copy);
+  const store::Escalation escalation = store::escalation_of(copy);
+  if ((moved || !(escalation == store::escalation_of(entry))) &&
+      next.count < std::size(next.moved)) {
+    next.moved[next.count++] = {copy.id, store::in_use(copy), escalation};
   }
+}
+
+const Moved* find(u64 id) {
+  const Moved* const begin = table.moved;
+  const Moved* const end = begin + table.count;
+  const Moved* const found =
+      std::find_if(begin, end, [id](const Moved& moved) { return moved.id == id; });
+  return found != end ? found : nullptr;
 }
 
 }  // namespace
@@ -63,11 +75,13 @@ bool move_candidates(bool ours) {
 }
 
 store::Candidate moved_candidate_of(const store::CatalogEntry& entry) {
-  const Moved* const begin = table.moved;
-  const Moved* const end = begin + table.count;
-  const Moved* const found =
-      std::find_if(begin, end, [&](const Moved& moved) { return moved.id == entry.id; });
-  return found != end ? found->candidate : store::in_use(entry);
+  const Moved* const moved = find(entry.id);
+  return moved != nullptr ? moved->candidate : store::in_use(entry);
+}
+
+store::Escalation moved_escalation_of(const store::CatalogEntry& entry) {
+  const Moved* const moved = find(entry.id);
+  return moved != nullptr ? moved->escalation : store::escalation_of(entry);
 }
 
 }  // namespace selfheal::runtime

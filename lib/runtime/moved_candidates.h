@@ -1,4 +1,4 @@
-// Candidates that have failed here and now.
+// Candidates that have failed, or proved good, here and now.
 //
 // Which candidate a region uses is in the catalog, and the promoter moves it on. But a worker that
 // gave up its privileges may not write the catalog, and its parent, who may, often sleeps until it
@@ -12,10 +12,12 @@
 namespace selfheal::runtime {
 
 // Looks, if there is new evidence; where this process is the promoter (`ours`), the catalog has it
-// all. True: some region is to use another candidate than before. Under runtime.changing.
+// all. True: some region is to use another candidate than before, or to escalate otherwise. Under
+// runtime.changing.
 bool move_candidates(bool ours);
 
 // The candidate in use for the region's faults here: the catalog's, if nothing else is known.
 store::Candidate moved_candidate_of(const store::CatalogEntry& entry);
+store::Escalation moved_escalation_of(const store::CatalogEntry& entry);
 
 }  // namespace selfheal::runtime

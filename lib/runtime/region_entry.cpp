@@ -121,7 +121,8 @@ bool finish(Thread& thread, Region& region, const emulator::Outcome& outcome) {
         if (emulator::nesting(thread) != 0) {
           return false;
         }
-      } else if (outcome.stop == Stop::fault && must_stop(thread.fault.kind)) {
+      } else if (outcome.stop == Stop::fault && must_stop(thread.fault.kind) &&
+                 ruling_activation(thread) >= 0) {
         thread.log.commit();
         thread.guest.rip = fail_stop_address();
       } else {

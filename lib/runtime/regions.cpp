@@ -188,9 +188,12 @@ i32 engine_region_at(u64 address) {
   const u32 found = static_cast<u32>(index);
   const Region& region = regions[found];
   const bool runs = runtime.patcher.enabled(found) && !runtime.patcher.diverted(found) &&
-                    __atomic_load_n(&region.entry, __ATOMIC_ACQUIRE) == address &&
-                    !has_remedy(region.remedies, Remedy::stack_check);
+                    __atomic_load_n(&region.entry, __ATOMIC_ACQUIRE) == address;
   return runs ? index : -1;
+}
+
+bool checks_stack_at_entry(u64 region_index) {
+  return has_remedy(region_at(region_index).remedies, Remedy::stack_check);
 }
 
 }  // namespace selfheal::runtime

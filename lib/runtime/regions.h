@@ -31,6 +31,12 @@ struct KnownCall {
 };
 inline constexpr unsigned calls_kept = 4;
 
+// A function that may fail where a heal did not stick.
+struct OuterLevel {
+  u64 entry;
+  u8 level;
+};
+
 struct Region {
   u64 entry;  // run-time address
   FunctionRef function;
@@ -61,6 +67,9 @@ struct Region {
   bool rescue_error_set;
   i32 rescue_error_number;
   u64 rescue_value;
+  // Further out, while that candidate is not known to stick: in the order in which they are tried.
+  u8 outer_count;
+  OuterLevel outer[store::max_levels];
   bool rescue_only;  // nothing is known against it: a rescue point for others
   bool stands_in;    // for one of them that could not be patched: what faults inside is its own
 
@@ -102,7 +111,8 @@ bool breaker_will_close();
 // (mode=eager). Under runtime.changing.
 bool protect_now(u64 entry, u64 code_hash, patch::Threads threads);
 
-// For emulator::Config::region_at.
+// For emulator::Config::region_at and checks_natively.
 i32 engine_region_at(u64 address);
+bool checks_stack_at_entry(u64 region_index);
 
 }  // namespace selfheal::runtime

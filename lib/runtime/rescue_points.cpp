@@ -16,9 +16,10 @@ namespace {
 
 using patch::Threads;
 
-// Where a region's faults are rolled back, as found in some module.
+// Where a region's faults are rolled back, or may be, as found in some module.
 struct Rescue {
   u64 catalog_id;
+  u8 level;
   u64 entry;  // of the function
   store::Decision decision;
 };
@@ -60,10 +61,10 @@ void take_values(const store::Decision& from, store::Decision& to) {
   }
 }
 
-// The function that `entry` has chosen for its faults, in this module. It may be a region of its
-// own as well.
-const char* protect_rescue(const image::Module& module, u64 call, const store::CatalogEntry& entry,
-                           Threads threads, Wanted& wanted) {
+// The function of that level of `entry`, which calls at `call`, in this module. It may be a region
+// of its own as well.
+const char* protect_rescue(const image::Module& module, u8 level, u64 call,
+                           const store::CatalogEntry& entry, Threads threads, Wanted& wanted) {
   image::Function function{};
   bool in_cold_part = false;
   if (!image::find_owner(module, module.bias + call - 1, function, in_cold_part)) {
@@ -93,14 +94,30 @@ const char* protect_rescue(const image::Module& module, u64 call, const store::C
     region_at(static_cast<u64>(runtime.patcher.find(function.start))).rescue_only = true;
   }
   if (rescue_count < patch::max_regions) {
-    rescues[rescue_count++] = {entry.id, function.start, decision};
+    rescues[rescue_count++] = {entry.id, level, function.start, decision};
   }
   return nullptr;
 }
 
-const Rescue* rescue_of(u64 catalog_id) {
+void protect_level(const image::Module& module, u8 level, const store::CatalogEntry& entry,
+                   Threads threads, Wanted& wanted) {
+  const CodeRef& frame = entry.frames[store::frame_of_level(entry, level)];
+  if (level == 0 || frame.module == no_module || !(entry.modules[frame.module].id == module.id)) {
+    return;
+  }
+  const unsigned before = transient_refusals();
+  const char* problem = protect_rescue(module, level, frame.offset, entry, threads, wanted);
+  if (problem != nullptr) {
+    refuse(entry.id, problem);
+    if (transient_refusals() == before) {
+      note_unfit(entry.id, level);
+    }
+  }
+}
+
+const Rescue* rescue_of(u64 catalog_id, u8 level) {
   for (u32 i = 0; i < rescue_count; ++i) {
-    if (rescues[i].catalog_id == catalog_id) {
+    if (rescues[i].catalog_id == catalog_id && rescues[i].level == level) {
       return &rescues[i];
     }
   }
@@ -127,6 +144,35 @@ void join_rescue(Region& region, const Rescue* rescue) {
   __atomic_store_n(&region.rescue_entry, rescue == nullptr ? 0 : rescue->entry, __ATOMIC_RELEASE);
 }
 
+// Likewise: who looks meanwhile finds fewer. A function whose value a rule sets is none of them: it
+// fails by that only where it was chosen.
+void join_escalation(Region& region, const store::CatalogEntry* entry) {
+  __atomic_store_n(&region.outer_count, u8{0}, __ATOMIC_SEQ_CST);
+  if (entry == nullptr) {
+    return;
+  }
+  const store::Escalation escalation = escalation_here(*entry);
+  u8 count = 0;
+  for (u8 i = 0; i < escalation.count; ++i) {
+    const Rescue* const rescue = rescue_of(entry->id, escalation.levels[i]);
+    if (rescue != nullptr && !rescue->decision.value_set && !rescue->decision.error_set) {
+      region.outer[count++] = {rescue->entry, rescue->level};
+    }
+  }
+  __atomic_store_n(&region.outer_count, count, __ATOMIC_RELEASE);
+}
+
+void note_unfit_for(const Region& region, u64 entry) {
+  if (region.rescue_entry == entry) {
+    note_unfit(region.catalog_id, region.level);
+  }
+  for (u8 i = 0; i < region.outer_count; ++i) {
+    if (region.outer[i].entry == entry) {
+      note_unfit(region.catalog_id, region.outer[i].level);
+    }
+  }
+}
+
 }  // namespace
 
 void begin_rescues() {
@@ -135,43 +181,38 @@ void begin_rescues() {
 
 void protect_rescues(const image::Module& module, Threads threads, Wanted& wanted) {
   for (const store::CatalogEntry& entry : runtime.store.catalog.entries()) {
-    const u8 level = level_of(entry);
-    if (entry.enabled == 0 || level == 0 || !store::needs_engine(entry)) {
+    if (entry.enabled == 0 || !store::needs_engine(entry)) {
       continue;
     }
-    const CodeRef& frame = entry.frames[store::frame_of_level(entry, level)];
-    if (frame.module == no_module || !(entry.modules[frame.module].id == module.id)) {
-      continue;
-    }
-    const unsigned before = transient_refusals();
-    const char* problem = protect_rescue(module, frame.offset, entry, threads, wanted);
-    if (problem != nullptr) {
-      refuse(entry.id, problem);
-      if (transient_refusals() == before) {
-        note_unfit(entry.id, level);
-      }
+    protect_level(module, level_of(entry), entry, threads, wanted);
+    const store::Escalation escalation = escalation_here(entry);
+    for (u8 i = 0; i < escalation.count; ++i) {
+      protect_level(module, escalation.levels[i], entry, threads, wanted);
     }
   }
 }
 
 void join_rescues() {
   for (u32 i = 0; i < rescue_count; ++i) {
-    if (!is_patched(rescues[i].catalog_id)) {
+    const store::CatalogEntry* const entry = runtime.store.catalog.find(rescues[i].catalog_id);
+    if (entry != nullptr && rescues[i].level == level_of(*entry) && !is_patched(entry->id)) {
       const i32 index = runtime.patcher.find(rescues[i].entry);
       region_at(static_cast<u64>(index)).stands_in = true;
     }
   }
   for (u32 index = 0; index < runtime.patcher.count(); ++index) {
     Region& region = region_at(index);
-    join_rescue(region, region.catalog_id == 0 ? nullptr : rescue_of(region.catalog_id));
+    const u64 id = region.catalog_id;
+    join_rescue(region, id == 0 ? nullptr : rescue_of(id, region.level));
+    join_escalation(region, id == 0 ? nullptr : runtime.store.catalog.find(id));
   }
 }
 
 void note_unfit_rescue_point(u64 entry) {
   for (u32 index = 0; index < runtime.patcher.count(); ++index) {
     const Region& region = region_at(index);
-    if (region.catalog_id != 0 && region.rescue_entry == entry) {
-      note_unfit(region.catalog_id, region.level);
+    if (region.catalog_id != 0) {
+      note_unfit_for(region, entry);
     }
   }
 }

@@ -4,6 +4,9 @@
 //   catalog entry of f: level 2, frames ──► protect_rescues: the function that frame lies in, g
 //        Region of f: rescue_entry = g    ◄── join_rescues, when every module has been seen
 //        Region of g: rescue_only, unless something is known against g itself
+//
+// Those further out that its heals may escalate to (escalation.h) are patched with it, and listed
+// in its Region::outer.
 #pragma once
 
 #include "lib/runtime/protect.h"

@@ -14,7 +14,9 @@ namespace {
 
 constinit thread_local store::TrialTicket trial{};
 constinit thread_local u64 healed_in = 0;  // the activation around the pending heal
-constinit std::atomic<bool> any{false};    // trials were begun by this process
+constinit thread_local u32 repeated = 0;   // heals in it before, by the same candidate
+constinit thread_local bool trial_tells = false;
+constinit std::atomic<bool> any{false};  // trials were begun by this process
 
 store::Journal& journal() {
   return runtime.store.journal;
@@ -27,14 +29,17 @@ u32 own_pid() {
 }  // namespace
 
 // Another heal may be another request's, in a program whose progress points are not seen; unless
-// both are of the same activation. One of the same region may be the next turn of a loop.
-void begin_sticking(const HealRecord& record, u64 rolled_back, u64 nested_in) {
+// both are of the same activation. One of the same region at the same level may be the next turn of
+// a loop.
+void begin_sticking(const HealRecord& record, bool on_trial, u64 rolled_back, u64 nested_in) {
   const bool same_activation = healed_in != 0 && healed_in == rolled_back;
-  if (same_activation && store::is_pending(trial) &&
-      store::id_of_key(trial.candidate) != store::id_of_key(record.candidate)) {
+  const bool same_candidate = trial.candidate == record.candidate;
+  if (same_activation && store::is_pending(trial) && !same_candidate) {
     store::end_trial(journal(), trial, store::TrialEnd::again);
   }
+  repeated = same_activation && same_candidate ? repeated + 1 : 0;
   healed_in = nested_in;
+  trial_tells = on_trial;
   if (record.candidate == 0) {
     return;
   }
@@ -52,9 +57,18 @@ void drop_sticking() {
 }
 
 void note_progress_point() {
-  if (store::is_pending(trial)) {
-    store::end_trial(journal(), trial, store::TrialEnd::stuck);
+  if (!store::is_pending(trial)) {
+    return;
   }
+  store::end_trial(journal(), trial, store::TrialEnd::stuck);
+  if (trial_tells) {
+    journal().count_remark();
+  }
+}
+
+PendingHeal pending_heal_in(u64 activation) {
+  const bool pending = healed_in == activation && store::is_pending(trial);
+  return pending ? PendingHeal{trial.candidate, repeated} : PendingHeal{};
 }
 
 u64 pending_candidate() {
@@ -97,7 +111,7 @@ void record_remark(u64 candidate, HealOutcome outcome) {
   record.level = store::candidate_of_key(candidate).level;
   record.outcome = outcome;
   journal().record_heal(record);
-  journal().count_setback();
+  journal().count_remark();
 }
 
 }  // namespace

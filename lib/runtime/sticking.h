@@ -5,16 +5,24 @@
 
 namespace selfheal::runtime {
 
-// The thread has just been healed; with a candidate of 0, by nothing that has a score. `nested_in`:
+// The thread has just been healed; with a candidate of 0, by nothing that has a score. `on_trial`:
+// as long as it sticks, somebody has to hear of it. `nested_in`:
 // the outermost activation it goes on in, in the engine; 0: in none. What was healed inside of the
 // activation that is `rolled_back` now did not stick. Signal-safe.
-void begin_sticking(const HealRecord& record, u64 rolled_back, u64 nested_in);
+void begin_sticking(const HealRecord& record, bool on_trial, u64 rolled_back, u64 nested_in);
 
 // What is pending will not be judged. Signal-safe.
 void drop_sticking();
 
 // Ordinary context, outside of regions, at a blocking call.
 void note_progress_point();
+
+// The heal that is pending in an activation, if it was made in there and that has not ended since.
+struct PendingHeal {
+  u64 candidate;  // 0: there is none
+  u32 repeated;   // heals by the same candidate before it, in the same activation
+};
+PendingHeal pending_heal_in(u64 activation);
 
 // What the calling thread was healed by, if that is pending; 0: nothing. Signal-safe.
 u64 pending_candidate();

@@ -97,7 +97,7 @@ struct JournalHeader {
   u64 dropped_heals;
   u64 heals_archived;  // heals taken out by the promoter
   u64 news;            // changes with every fault, every new generation, and now and then a heal
-  u64 setbacks;        // heals that did not stick, ever
+  u64 remarks;         // on candidates, ever: heals that did not stick, or did while on trial
   u8 rest[header_size - 136];
 };
 

@@ -164,8 +164,8 @@ u64 Journal::dropped_heals() const {
   return mapped() ? load(header_->dropped_heals) : 0;
 }
 
-u64 Journal::setbacks() const {
-  return mapped() ? load(header_->setbacks) : 0;
+u64 Journal::remarks() const {
+  return mapped() ? load(header_->remarks) : 0;
 }
 
 u64 Journal::word(u32 index) const {

@@ -97,9 +97,9 @@ class Journal {
   // Tables of trials.h; nullptr when there is no writable journal.
   Tally* tallies() const { return writable_ ? tallies_ : nullptr; }
   Trial* trials() const { return writable_ ? trials_ : nullptr; }
-  u64 setbacks() const;
+  u64 remarks() const;
   // A heal did not stick: whoever promotes should know. Signal-safe.
-  void count_setback() const;
+  void count_remark() const;
 
   void* memory() const { return header_; }
   u64 size() const { return mapped() ? size_ : 0; }

@@ -76,11 +76,11 @@ Recorded Journal::record_heal(const HealRecord& heal) {
   return record(RecordKind::heal, &heal, sizeof heal, heal.pid, heal.time_ns, nullptr);
 }
 
-void Journal::count_setback() const {
+void Journal::count_remark() const {
   if (!writable_) {
     return;
   }
-  add(header_->setbacks, 1);
+  add(header_->remarks, 1);
   __atomic_fetch_add(&header_->news, 1, __ATOMIC_RELEASE);
 }
 

@@ -106,6 +106,40 @@ void for_each_candidate(const CatalogEntry& entry, Visit visit) {
   }
 }
 
+template <typename Good>
+bool find_first(const CatalogEntry& entry, Good good, Candidate& found) {
+  bool any = false;
+  for_each_candidate(entry, [&](Candidate candidate) {
+    found = candidate;
+    any = good(candidate);
+    return any;
+  });
+  return any;
+}
+
+Candidate most_sticking(const CatalogEntry& entry) {
+  Candidate most{};
+  bool any = false;
+  for_each_candidate(entry, [&](Candidate candidate) {
+    if (!any || sticks_more(score_of(entry, candidate), score_of(entry, most))) {
+      most = candidate;
+    }
+    any = true;
+    return false;
+  });
+  return most;
+}
+
+bool is_users(const CatalogEntry& entry) {
+  return entry.level_by_user != 0 || entry.value_set != 0;
+}
+
+bool is_settled(const CatalogEntry& entry, Candidate candidate) {
+  constexpr u32 enough = 4;
+  return !failed(entry, candidate) && (verdict_of(entry, candidate) == Verdict::healed ||
+                                       clean(score_of(entry, candidate)) >= enough);
+}
+
 // A check of the stack refuses at the region's own entry, and a remedy of the allocator's at a call
 // of malloc or free: nobody further out is rolled back for that.
 bool fails_itself(const CatalogEntry& entry) {
@@ -118,42 +152,7 @@ void add_to(u16& count, u64 more, u32& overflow) {
   count = static_cast<u16>(sum < 0xffff ? sum : 0xffff);
 }
 
-// Same function call? Offsets are from load biases, so a module's id tells the code.
-bool same_place(const CodeRef& a, const RecordModule* a_modules, const CodeRef& b,
-                const RecordModule* b_modules) {
-  return a.offset == b.offset && a.module != no_module && b.module != no_module &&
-         a_modules[a.module].id == b_modules[b.module].id;
-}
-
-void forget_level(CatalogEntry& entry, u32 level) {
-  for (u32 slot = 0; slot < values_a_level; ++slot) {
-    entry.scores[level][slot] = {};
-    entry.verdicts[level][slot] = Verdict::none;
-  }
-  entry.best_values[level] = 0;
-  entry.best_reasons[level] = ValueReason::none;
-  entry.evidence[level] = Evidence::unknown;
-  entry.unfit_levels &= static_cast<u8>(~(1U << level));
-}
-
-u32 frame_of(u32 level_frames, u32 blamed, u32 level) {
-  u32 left = level_frames;
-  for (u32 i = 1; i < level; ++i) {
-    left &= left - 1;
-  }
-  return level == 0 || left == 0 ? blamed : static_cast<u32>(__builtin_ctz(left));
-}
-
 }  // namespace
-
-u32 level_count(const CatalogEntry& entry) {
-  const u32 outer = static_cast<u32>(__builtin_popcount(entry.level_frames));
-  return 1 + (outer < max_levels - 1 ? outer : max_levels - 1);
-}
-
-u32 frame_of_level(const CatalogEntry& entry, u32 level) {
-  return frame_of(entry.level_frames, entry.blamed_frame, level);
-}
 
 u64 value_of(const CatalogEntry& entry, Candidate candidate) {
   switch (candidate.slot) {
@@ -185,33 +184,38 @@ bool failed(const CatalogEntry& entry, Candidate candidate) {
 }
 
 Candidate choose(const CatalogEntry& entry) {
-  if (entry.level_by_user != 0 || entry.value_set != 0) {
+  if (is_users(entry)) {
     return in_use(entry);
   }
-  Candidate tested{};
-  Candidate untried{};
-  Candidate best{};
-  bool any = false;
-  bool any_tested = false;
-  bool any_untried = false;
+  const auto works = [&](Candidate candidate) { return !failed(entry, candidate); };
+  const auto tested = [&](Candidate candidate) {
+    return works(candidate) && verdict_of(entry, candidate) == Verdict::healed;
+  };
+  const auto stuck = [&](Candidate candidate) {
+    return works(candidate) && clean(score_of(entry, candidate)) != 0;
+  };
+  Candidate found{};
+  if (find_first(entry, tested, found) || find_first(entry, stuck, found) ||
+      find_first(entry, works, found)) {
+    return found;
+  }
+  return most_sticking(entry);
+}
+
+Escalation escalation_of(const CatalogEntry& entry) {
+  Escalation escalation{};
+  const Candidate now = in_use(entry);
+  if (is_users(entry) || is_settled(entry, now)) {
+    return escalation;
+  }
   for_each_candidate(entry, [&](Candidate candidate) {
-    best = any ? best : candidate;
-    any = true;
-    const bool bad = failed(entry, candidate);
-    if (!bad && !any_tested && verdict_of(entry, candidate) == Verdict::healed) {
-      tested = candidate;
-      any_tested = true;
+    if (candidate.level > now.level && candidate.slot == ValueSlot::best &&
+        rank_of(entry, candidate) != Rank::cannot && !failed(entry, candidate)) {
+      escalation.levels[escalation.count++] = candidate.level;
     }
-    if (!bad && !any_untried) {
-      untried = candidate;
-      any_untried = true;
-    }
-    if (sticks_more(score_of(entry, candidate), score_of(entry, best))) {
-      best = candidate;
-    }
-    return any_tested;
+    return false;
   });
-  return any_tested ? tested : any_untried ? untried : best;
+  return escalation;
 }
 
 bool move_on(CatalogEntry& entry) {
@@ -225,12 +229,9 @@ bool move_on(CatalogEntry& entry) {
 }
 
 bool any_left(const CatalogEntry& entry) {
-  bool any = false;
-  for_each_candidate(entry, [&](Candidate candidate) {
-    any = !failed(entry, candidate);
-    return any;
-  });
-  return any;
+  Candidate found{};
+  return find_first(
+      entry, [&](Candidate candidate) { return !failed(entry, candidate); }, found);
 }
 
 void add_tally(CatalogEntry& entry, Candidate candidate, const Tally& tally) {
@@ -256,36 +257,6 @@ void add_tally(CatalogEntry& entry, Candidate candidate, const Tally& tally) {
       reason != ValueReason::policy) {
     entry.best_values[candidate.level] = tally.value;
     entry.best_reasons[candidate.level] = reason;
-  }
-}
-
-void follow_stack(const FaultRecord& record, CatalogEntry& entry) {
-  CatalogEntry next = {};
-  next.level_frames = record.level_frames;
-  const u32 old_levels = level_count(entry);
-  const u32 new_levels = level_count(next);
-  u32 level = 1;
-  while (level < old_levels && level < new_levels &&
-         same_place(entry.frames[frame_of_level(entry, level)], entry.modules,
-                    record.frames[frame_of(record.level_frames, record.blamed_frame, level)],
-                    record.modules)) {
-    ++level;
-  }
-  for (u32 gone = level; gone < max_levels; ++gone) {
-    forget_level(entry, gone);
-  }
-  entry.level_frames = record.level_frames;
-  for (u32 known = 0; known < new_levels; ++known) {
-    if (record.evidence[known] != Evidence::unknown) {
-      entry.evidence[known] = record.evidence[known];
-    }
-  }
-  if (entry.level >= level && entry.level_by_user == 0) {
-    entry.level = 0;
-    entry.value_slot = 0;
-  }
-  if (entry.level >= new_levels) {
-    entry.level = 0;
   }
 }
 

@@ -22,8 +22,11 @@
 // further out has to be undone, in the end all that began with the request. Other values are tried
 // only where the best guess was no more than a guess: a function that is known to fail by returning
 // NULL is not made to return anything else. A level whose function cannot be a rescue point
-// (unfit_levels) is passed over. What the user chose, and what `selfheal verify` saw, come before
-// all that.
+// (unfit_levels) is passed over. What has stuck before comes before what was never tried; what the
+// user chose, and what `selfheal verify` saw, before all that.
+//
+// As long as the candidate in use has not stuck a few times, those further out are kept ready, so
+// that its failure need not be the end of the process: the heal *escalates*.
 //
 // Pure functions on a sanitized entry; any thread.
 #pragma once
@@ -75,6 +78,15 @@ constexpr Candidate in_use(const CatalogEntry& entry) {
 }
 // Puts it in use. True: it was another one before.
 bool move_on(CatalogEntry& entry);
+
+// The levels further out that a heal may escalate to, in the order in which they are tried; none
+// where the candidate in use has proved good.
+struct Escalation {
+  u8 count;
+  u8 levels[max_levels];
+  bool operator==(const Escalation&) const = default;
+};
+Escalation escalation_of(const CatalogEntry& entry);
 
 // Is there a candidate that has not failed yet?
 bool any_left(const CatalogEntry& entry);

@@ -312,7 +312,7 @@ Promotion promote(Store& store, Error& error) {
 }
 
 u64 evidence_in(const Journal& journal) {
-  return journal.faults_sealed() + journal.setbacks();
+  return journal.faults_sealed() + journal.remarks();
 }
 
 bool wants_promotion(const Store& store, u64 evidence_seen) {

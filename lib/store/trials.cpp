@@ -46,7 +46,7 @@ void count(const Journal& journal, const Trial& trial, u64 Tally::*which) {
   __atomic_store_n(&tally->value, trial.value, __ATOMIC_RELAXED);
   __atomic_store_n(&tally->reason, trial.reason, __ATOMIC_RELAXED);
   if (which != &Tally::stuck) {
-    journal.count_setback();
+    journal.count_remark();
   }
 }
 
@@ -141,7 +141,7 @@ void end_trial(const Journal& journal, TrialTicket& ticket, TrialEnd end) {
 void count_left_open(const Journal& journal, u64 candidate) {
   if (Tally* const tally = tally_of(journal, candidate); tally != nullptr) {
     add(tally->left_open, 1);
-    journal.count_setback();
+    journal.count_remark();
   }
 }
 

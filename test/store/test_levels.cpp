@@ -85,6 +85,12 @@ Candidate chosen_the_long_way(const CatalogEntry& entry) {
   if (tested != all.end()) {
     return *tested;
   }
+  const auto stuck = std::find_if(all.begin(), all.end(), [&](Candidate c) {
+    return works(c) && score_of(entry, c).stuck > score_of(entry, c).left_open;
+  });
+  if (stuck != all.end()) {
+    return *stuck;
+  }
   if (const auto any = std::find_if(all.begin(), all.end(), works); any != all.end()) {
     return *any;
   }
@@ -222,6 +228,50 @@ TEST_CASE("who is taken for granted fails only after those who may be asked, and
     move_on(entry);
   }
   CHECK_FALSE(any_left(entry));
+}
+
+TEST_CASE("until its heals are seen to stick, those further out are ready, those that know first") {
+  CatalogEntry entry = entry_with(4, ValueReason::fallback);
+  entry.evidence[0] = Evidence::granted;
+  entry.evidence[1] = Evidence::guess;
+  entry.evidence[2] = Evidence::library;
+  entry.evidence[3] = Evidence::granted;
+  entry.evidence[4] = Evidence::yes_or_no;
+  const auto ready = [&entry] {
+    const Escalation found = escalation_of(entry);
+    return std::vector<u8>(found.levels, found.levels + found.count);
+  };
+  move_on(entry);
+  REQUIRE(in_use(entry) == outer);
+  CHECK(ready() == std::vector<u8>{4, 3});
+  entry.evidence[3] = Evidence::own_error;
+  CHECK(ready() == std::vector<u8>{3, 4});
+  entry.unfit_levels = 1 << 3;
+  CHECK(ready() == std::vector<u8>{4});
+  add(entry, {4, ValueSlot::best}, 0, 1);
+  CHECK(ready().empty());
+  entry.unfit_levels = 0;
+  add(entry, outer, 3, 0);
+  CHECK(ready() == std::vector<u8>{3});
+  add(entry, outer, 1, 0);
+  CHECK(ready().empty());
+}
+
+TEST_CASE("nothing is kept ready where the user has chosen, or a rehearsal has shown that it heals") {
+  CatalogEntry entry = entry_with(2);
+  REQUIRE(escalation_of(entry).count == 2);
+  entry.level_by_user = 1;
+  CHECK(escalation_of(entry).count == 0);
+  entry.level_by_user = 0;
+  entry.verdicts[0][0] = Verdict::healed;
+  CHECK(escalation_of(entry).count == 0);
+}
+
+TEST_CASE("what has stuck comes before what was not tried") {
+  CatalogEntry entry = entry_with(3);
+  add(entry, guess, 0, 1);
+  add(entry, {2, ValueSlot::best}, 1, 0);
+  CHECK(choose(entry) == Candidate{2, ValueSlot::best});
 }
 
 TEST_CASE("a function whose error is the end of the process fails where nobody further out can") {

@@ -21,7 +21,7 @@
 
 #define FUNCTION SELFHEAL_APART __attribute__((visibility("default")))
 
-enum { most = 64 };
+enum { most = 400 };
 
 static struct pollfd connections[most]; /* the first listens */
 static int* volatile nowhere;           /* NULL, but the compiler does not know */
