@@ -259,8 +259,8 @@ bool heal(Thread& thread, const Outcome& outcome, VectorResult& vector) {
   runtime.heals.fetch_add(1);
   runtime.bytes_undone.fetch_add(undone.bytes);
   const bool goes_on = emulator::nesting(thread) != 0;  // in the engine
-  begin_sticking(record, region.outer_count != 0, thread.activation,
-                 goes_on ? thread.activation : 0);
+  begin_sticking(record, {thread.activation, goes_on ? thread.activation : 0,
+                          region.outer_count != 0, point.candidate.level < region.level});
   if (goes_on) {
     limit_what_follows(thread);
   }

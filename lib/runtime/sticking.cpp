@@ -15,7 +15,8 @@ namespace {
 constinit thread_local store::TrialTicket trial{};
 constinit thread_local u64 healed_in = 0;  // the activation around the pending heal
 constinit thread_local u32 repeated = 0;   // heals in it before, by the same candidate
-constinit thread_local bool trial_tells = false;
+constinit thread_local bool on_trial = false;
+constinit thread_local bool stood_in = false;
 constinit std::atomic<bool> any{false};  // trials were begun by this process
 
 store::Journal& journal() {
@@ -31,15 +32,16 @@ u32 own_pid() {
 // Another heal may be another request's, in a program whose progress points are not seen; unless
 // both are of the same activation. One of the same region at the same level may be the next turn of
 // a loop.
-void begin_sticking(const HealRecord& record, bool on_trial, u64 rolled_back, u64 nested_in) {
-  const bool same_activation = healed_in != 0 && healed_in == rolled_back;
+void begin_sticking(const HealRecord& record, const HealSetting& setting) {
+  const bool same_activation = healed_in != 0 && healed_in == setting.rolled_back;
   const bool same_candidate = trial.candidate == record.candidate;
   if (same_activation && store::is_pending(trial) && !same_candidate) {
     store::end_trial(journal(), trial, store::TrialEnd::again);
   }
   repeated = same_activation && same_candidate ? repeated + 1 : 0;
-  healed_in = nested_in;
-  trial_tells = on_trial;
+  healed_in = setting.nested_in;
+  on_trial = setting.on_trial;
+  stood_in = setting.stood_in;
   if (record.candidate == 0) {
     return;
   }
@@ -61,7 +63,7 @@ void note_progress_point() {
     return;
   }
   store::end_trial(journal(), trial, store::TrialEnd::stuck);
-  if (trial_tells) {
+  if (on_trial) {
     journal().count_remark();
   }
 }
@@ -72,7 +74,7 @@ PendingHeal pending_heal_in(u64 activation) {
 }
 
 u64 pending_candidate() {
-  return store::is_pending(trial) ? trial.candidate : 0;
+  return store::is_pending(trial) && !stood_in ? trial.candidate : 0;
 }
 
 void heals_were_no_good() {

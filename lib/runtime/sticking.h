@@ -5,11 +5,16 @@
 
 namespace selfheal::runtime {
 
-// The thread has just been healed; with a candidate of 0, by nothing that has a score. `on_trial`:
-// as long as it sticks, somebody has to hear of it. `nested_in`:
-// the outermost activation it goes on in, in the engine; 0: in none. What was healed inside of the
-// activation that is `rolled_back` now did not stick. Signal-safe.
-void begin_sticking(const HealRecord& record, bool on_trial, u64 rolled_back, u64 nested_in);
+struct HealSetting {
+  u64 rolled_back;  // the outermost activation it was made in
+  u64 nested_in;    // the one that the thread goes on in, in the engine; 0: none
+  bool on_trial;    // that it sticks is news, too
+  bool stood_in;    // the function that should have failed was not on this stack
+};
+
+// The thread has just been healed; with a candidate of 0, by nothing that has a score. What was
+// healed inside of the activation that is rolled back now did not stick. Signal-safe.
+void begin_sticking(const HealRecord& record, const HealSetting& setting);
 
 // What is pending will not be judged. Signal-safe.
 void drop_sticking();
@@ -24,7 +29,8 @@ struct PendingHeal {
 };
 PendingHeal pending_heal_in(u64 activation);
 
-// What the calling thread was healed by, if that is pending; 0: nothing. Signal-safe.
+// What the calling thread was healed by, if that is pending, and chosen for stacks like this one: a
+// fault is then held against it; 0: nothing. Signal-safe.
 u64 pending_candidate();
 
 // The process is about to die of a fault of this thread's. Signal-safe.

@@ -97,6 +97,14 @@ class Escalation(case.Case):
         self.assertEqual(ready(), [])
         self.assertLess(instructions("read nut"), before)
 
+    def test_on_another_stack_the_caller_is_a_region_of_its_own(self):
+        self.begin_with_the_faulting_function("read bug")
+        self.assertEqual(self.session(*["read bug"] * 4), ([refused] * 4, 0))
+        self.assertTrue(self.candidates()["price_of"]["in_use"])
+        self.assertEqual(self.session("twice bug")[1], -signal.SIGSEGV, "price_of is not there to fail")
+        self.assertEqual({region["function"] for region in self.store().regions()}, {"look", "look_again"})
+        self.assertEqual(self.session("twice bug", "twice nut", "read bug", "stock"), ([refused, good, refused, "0"], 0))
+
     def test_not_where_the_user_has_chosen(self):
         self.begin_with_the_faulting_function("read bug")
         self.store().cli("set", self.region()["id"], "--level", "0")
