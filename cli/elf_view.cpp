@@ -113,6 +113,36 @@ bool ElfView::mentions_symbol(std::string_view name) const {
   return each_symbol([&](const char* found, const void*) { return name == found; });
 }
 
+std::optional<u64> ElfView::import_slot(std::string_view name) const {
+  const image::Bytes& bytes = file_.bytes();
+  const Elf64_Ehdr header = header_of(bytes);
+  Elf64_Shdr table;
+  Elf64_Shdr symbols;
+  Elf64_Shdr names;
+  for (u64 i = 0; section_at(bytes, header, i, table); ++i) {
+    if (table.sh_type != SHT_RELA || !section_at(bytes, header, table.sh_link, symbols) ||
+        !section_at(bytes, header, symbols.sh_link, names)) {
+      continue;
+    }
+    const image::Bytes relocations = bytes.part(table.sh_offset, table.sh_size);
+    const image::Bytes strings = bytes.part(names.sh_offset, names.sh_size);
+    Elf64_Rela relocation;
+    for (u64 at = 0; relocations.read(at, relocation); at += sizeof relocation) {
+      const u64 type = ELF64_R_TYPE(relocation.r_info);
+      Elf64_Sym symbol;
+      if ((type == R_X86_64_JUMP_SLOT || type == R_X86_64_GLOB_DAT) &&
+          bytes.part(symbols.sh_offset, symbols.sh_size)
+              .read(ELF64_R_SYM(relocation.r_info) * sizeof symbol, symbol)) {
+        const char* found = strings.string(symbol.st_name);
+        if (found != nullptr && name == found) {
+          return relocation.r_offset;
+        }
+      }
+    }
+  }
+  return std::nullopt;
+}
+
 bool ElfView::has_unwind_table() const {
   const Elf64_Ehdr header = header_of(file_.bytes());
   Elf64_Phdr segment;

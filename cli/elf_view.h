@@ -37,6 +37,9 @@ class ElfView {
   // True when a symbol of this name is defined or asked for.
   bool mentions_symbol(std::string_view name) const;
 
+  // Where the dynamic linker puts the address of the function that is imported by this name.
+  std::optional<u64> import_slot(std::string_view name) const;
+
   bool has_unwind_table() const;  // PT_GNU_EH_FRAME
   bool has_section(std::string_view name) const;
 

@@ -39,6 +39,7 @@ Result<std::unique_ptr<Binary>> Binary::open(const std::string& path) {
     return fail(fmt::format("cannot use '{}': damaged, or too large", path));
   }
   binary->find_parts();
+  binary->abort_slot_ = binary->view_.import_slot("abort");
   if (binary->parts_.empty()) {
     return fail(fmt::format("cannot use '{}': it has no .eh_frame_hdr table of functions", path));
   }
@@ -134,6 +135,15 @@ bool Binary::same_frame(u64 a, u64 b) const {
          recover::find_row(module_, entry, bias + a, row_a) &&
          b + bias - entry.start < entry.size &&
          recover::find_row(module_, entry, bias + b, row_b) && row_a == row_b;
+}
+
+bool Binary::may_call(u64 address) const {
+  image::FrameEntry entry;
+  recover::Row row;
+  const u64 at = module_.bias + address;
+  return image::frame_entry_of(module_, at, entry) && recover::find_row(module_, entry, at, row) &&
+         !row.cfa_by_expression && row.cfa_register == recover::dwarf_rsp &&
+         row.cfa_offset % 16 == 0;
 }
 
 std::string Binary::name() const {

@@ -46,6 +46,13 @@ class Binary {
   // its registers are?
   bool same_frame(u64 a, u64 b) const;
 
+  // By the frame tables, is rsp a multiple of 16 there, as it has to be at a call (System V ABI,
+  // 3.2.2)?
+  bool may_call(u64 address) const;
+
+  // Holds the address of abort() at run time; nothing: the file does not import it.
+  std::optional<u64> abort_slot() const { return abort_slot_; }
+
   // Virtual address - offset in the file, of the code.
   u64 code_bias() const;
 
@@ -70,6 +77,7 @@ class Binary {
   u8* memory_ = nullptr;
   u64 size_ = 0;
   std::vector<Part> parts_;
+  std::optional<u64> abort_slot_;
 
   struct Stretch {  // a PT_LOAD's part in the file
     u64 address;

@@ -2,6 +2,7 @@
 
 #include <Zydis/Zydis.h>
 #include <algorithm>
+#include <cstring>
 #include <set>
 
 namespace selfheal::cli::campaign {
@@ -19,8 +20,9 @@ std::vector<u8> code_of(Kind kind) {
     case Kind::ud2:
       return {0x0f, 0x0b};
     case Kind::abort:
-      // tkill(gettid(), SIGABRT), to the thread itself, as abort() does it. What is sent to the
-      // process may interrupt another thread of it, where it is nobody's fault.
+      // tkill(gettid(), SIGABRT), to the thread itself, as abort() does it, for who cannot call
+      // that. What is sent to the process may interrupt another thread of it, where it is nobody's
+      // fault.
       return {0x31, 0xc0, 0xb0, 0xba, 0x0f, 0x05,  // xor %eax, %eax; mov $186, %al; syscall
               0x97,                                // xchg %eax, %edi
               0x6a, 0x06, 0x5e,                    // push $6; pop %rsi
@@ -181,6 +183,14 @@ void add_places(const Binary& binary, const Binary::Part& part, const Sweep& swe
   }
 }
 
+// call *slot(%rip); and ud2, as abort() does not return.
+std::vector<u8> call_of(u64 slot, u64 address) {
+  std::vector<u8> code = {0xff, 0x15, 0, 0, 0, 0, 0x0f, 0x0b};
+  const u32 distance = static_cast<u32>(slot - (address + 6));
+  std::memcpy(code.data() + 2, &distance, sizeof distance);
+  return code;
+}
+
 // How many bytes to `size` or to the end of the instruction it ends in: what is behind the fault is
 // the function's own code again, and not the tail of an instruction.
 u64 to_boundary(const Binary& binary, const Place& place, u64 size) {
@@ -280,7 +290,9 @@ Binary::Patch patch_for(Kind kind, const Place& place, const Binary& binary) {
   if (kind == Kind::invert) {
     return {place.address, inverted(binary.bytes(place.address, place.room))};
   }
-  const std::vector<u8> fault = code_of(kind);
+  const bool calls = kind == Kind::abort && binary.abort_slot() && binary.may_call(place.address);
+  const std::vector<u8> fault =
+      calls ? call_of(*binary.abort_slot(), place.address) : code_of(kind);
   std::vector<u8> code(to_boundary(binary, place, fault.size()), nop);
   std::copy(fault.begin(), fault.end(), code.begin());
   return {place.address, code};

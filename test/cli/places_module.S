@@ -1,5 +1,5 @@
-# A function whose frame changes within its first bytes, one that has no frame, and one that pops
-# something behind a store.
+# A function whose frame changes within its first bytes, and that pops something behind a store; one
+# that has no frame; and one that may call others, and calls abort().
         .text
         .globl  with_prologue
         .type   with_prologue, @function
@@ -37,5 +37,19 @@ without_frame:
         ret
         .cfi_endproc
         .size   without_frame, . - without_frame
+
+        .globl  aligned
+        .type   aligned, @function
+aligned:
+        .cfi_startproc
+        push    %rbx
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset rbx, 0
+        .rept   20
+        mov     %rdi, %rbx
+        .endr
+        call    abort@plt
+        .cfi_endproc
+        .size   aligned, . - aligned
 
         .section .note.GNU-stack, "", @progbits
