@@ -43,12 +43,14 @@ Stretch& stretch(u32 index) {
   return stretches[index % std::size(stretches)];
 }
 
-// Who healed when this arrived? 0: nobody.
+// Who healed when this arrived? 0: nobody. Where a candidate has just taken another one's place,
+// the request may have come before that, and its heal is the older one's.
 u64 candidate_at(u64 arrival) {
-  const u32 last = newest.load();
+  const u32 oldest = newest.load() + 1;
   for (u32 i = 0; i < std::size(stretches); ++i) {
-    const Stretch& s = stretch(last - i);
-    if (s.from.load() <= arrival + reaction && arrival <= s.to.load() + inexact) {
+    const Stretch& s = stretch(oldest + i);
+    if (s.candidate.load() != 0 && s.from.load() <= arrival + reaction &&
+        arrival <= s.to.load() + inexact) {
       return s.candidate.load();
     }
   }
