@@ -27,17 +27,24 @@ u32 own_pid() {
   return static_cast<u32>(getpid());
 }
 
+// Does a heal by `next` say that the one by `last`, in the same activation, was no good? One of the
+// same region may be the next turn of a loop, but for one further out.
+bool is_setback(u64 last, u64 next) {
+  return store::id_of_key(last) != store::id_of_key(next) ||
+         store::candidate_of_key(last).level < store::candidate_of_key(next).level;
+}
+
 }  // namespace
 
 // Another heal may be another request's, in a program whose progress points are not seen; unless
-// both are of the same activation. One of the same region at the same level may be the next turn of
-// a loop.
+// both are of the same activation.
 void begin_sticking(const HealRecord& record, const HealSetting& setting) {
   const bool same_activation = healed_in != 0 && healed_in == setting.rolled_back;
-  const bool same_candidate = trial.candidate == record.candidate;
-  if (same_activation && store::is_pending(trial) && !same_candidate) {
+  if (same_activation && store::is_pending(trial) &&
+      is_setback(trial.candidate, record.candidate)) {
     store::end_trial(journal(), trial, store::TrialEnd::again);
   }
+  const bool same_candidate = trial.candidate == record.candidate;
   repeated = same_activation && same_candidate ? repeated + 1 : 0;
   healed_in = setting.nested_in;
   on_trial = setting.on_trial;

@@ -191,15 +191,20 @@ Candidate choose(const CatalogEntry& entry) {
   const auto tested = [&](Candidate candidate) {
     return works(candidate) && verdict_of(entry, candidate) == Verdict::healed;
   };
-  const auto stuck = [&](Candidate candidate) {
-    return works(candidate) && clean(score_of(entry, candidate)) != 0;
-  };
   Candidate found{};
-  if (find_first(entry, tested, found) || find_first(entry, stuck, found) ||
-      find_first(entry, works, found)) {
+  if (find_first(entry, tested, found)) {
     return found;
   }
-  return most_sticking(entry);
+  if (!find_first(entry, works, found)) {
+    return most_sticking(entry);
+  }
+  const auto stuck_further_out = [&](Candidate candidate) {
+    return candidate.level > found.level && works(candidate) &&
+           clean(score_of(entry, candidate)) != 0;
+  };
+  Candidate proved{};
+  const bool untried = tries_of(score_of(entry, found)) == 0;
+  return untried && find_first(entry, stuck_further_out, proved) ? proved : found;
 }
 
 Escalation escalation_of(const CatalogEntry& entry) {

@@ -22,8 +22,8 @@
 // further out has to be undone, in the end all that began with the request. Other values are tried
 // only where the best guess was no more than a guess: a function that is known to fail by returning
 // NULL is not made to return anything else. A level whose function cannot be a rescue point
-// (unfit_levels) is passed over. What has stuck before comes before what was never tried; what the
-// user chose, and what `selfheal verify` saw, before all that.
+// (unfit_levels) is passed over. What has stuck before, further out, comes before what was never
+// tried; what the user chose, and what `selfheal verify` saw, before all that.
 //
 // As long as the candidate in use has not stuck a few times, those further out are kept ready, so
 // that its failure need not be the end of the process: the heal *escalates*.

@@ -85,14 +85,12 @@ Candidate chosen_the_long_way(const CatalogEntry& entry) {
   if (tested != all.end()) {
     return *tested;
   }
-  const auto stuck = std::find_if(all.begin(), all.end(), [&](Candidate c) {
-    return works(c) && score_of(entry, c).stuck > score_of(entry, c).left_open;
-  });
-  if (stuck != all.end()) {
-    return *stuck;
-  }
   if (const auto any = std::find_if(all.begin(), all.end(), works); any != all.end()) {
-    return *any;
+    const auto stuck = std::find_if(all.begin(), all.end(), [&](Candidate c) {
+      const Score& score = score_of(entry, c);
+      return works(c) && c.level > any->level && score.stuck > score.left_open;
+    });
+    return tries_of(score_of(entry, *any)) == 0 && stuck != all.end() ? *stuck : *any;
   }
   const auto rate = [&](Candidate c) {
     const Score& score = score_of(entry, c);
@@ -257,7 +255,8 @@ TEST_CASE("until its heals are seen to stick, those further out are ready, those
   CHECK(ready().empty());
 }
 
-TEST_CASE("nothing is kept ready where the user has chosen, or a rehearsal has shown that it heals") {
+TEST_CASE(
+    "nothing is kept ready where the user has chosen, or a rehearsal has shown that it heals") {
   CatalogEntry entry = entry_with(2);
   REQUIRE(escalation_of(entry).count == 2);
   entry.level_by_user = 1;
@@ -267,11 +266,15 @@ TEST_CASE("nothing is kept ready where the user has chosen, or a rehearsal has s
   CHECK(escalation_of(entry).count == 0);
 }
 
-TEST_CASE("what has stuck comes before what was not tried") {
+TEST_CASE("what has stuck further out comes before what was not tried") {
   CatalogEntry entry = entry_with(3);
-  add(entry, guess, 0, 1);
   add(entry, {2, ValueSlot::best}, 1, 0);
   CHECK(choose(entry) == Candidate{2, ValueSlot::best});
+  add(entry, guess, 1, 0);
+  CHECK(choose(entry) == guess);
+  entry.evidence[1] = Evidence::own_error;  // level 0 has stuck where this one was not called
+  entry.scores[2][0] = {};
+  CHECK(choose(entry) == outer);
 }
 
 TEST_CASE("a function whose error is the end of the process fails where nobody further out can") {
