@@ -57,7 +57,8 @@ struct Config {
   // Its entry is no way into the engine, but checks the stack: an activation that is there for
   // others' faults only goes on natively. Null: none does.
   bool (*checks_natively)(u64 region_index);
-  // A region that was called inside of another one: its instruction budget (0: none), and how many
+  // A region that was called inside of another one: its instruction budget (0: what the other one
+  // has left; it may be more than that), and how many
   // instructions it took. On the region path.
   u64 (*nested_limit)(u64 region_index);
   void (*nested_ended)(u64 region_index, u64 instructions);

@@ -68,7 +68,7 @@ void begin(Thread& t, u64 index, u64 entry) {
   m.elide_top = t.entry_sp;
   m.calls.watch(true);
   const u64 own = config().nested_limit(index);
-  if (own != 0 && own < m.limit - m.instructions) {
+  if (own != 0) {
     m.limit = m.instructions + own;
   }
   set_checkpoint(t);

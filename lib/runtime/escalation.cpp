@@ -56,16 +56,14 @@ Escalated escalate(const emulator::Thread& thread, i32 ruling) {
 }
 
 void limit_what_follows(emulator::Thread& thread) {
-  if (runtime.options.instruction_budget != 0) {
-    return;  // all have a limit
-  }
   const Region* const of = region_of(pending_heal_in(thread.activation));
   i32 outermost = -1;
   for (u8 i = 0; of != nullptr && i < of->outer_count; ++i) {
     outermost = std::max(outermost, activation_of(thread, of->outer[i].entry));
   }
   if (outermost > 0) {
-    emulator::limit_from_here(thread, runtime.options.hang_instructions,
+    const u64 general = runtime.options.instruction_budget;
+    emulator::limit_from_here(thread, general != 0 ? general : runtime.options.hang_instructions,
                               static_cast<u32>(outermost));
   }
 }

@@ -58,10 +58,11 @@ int signal_of(const Fault& fault) {
   }
 }
 
-// The budget is that of a call which is only looked at, and says nothing of what goes on inside it.
-bool sample_too_long(const Thread& thread, const Outcome& outcome) {
+// The budget is not that of the region, but of a call around it that is only looked at, or there
+// for others' faults, and says nothing of what goes on inside.
+bool is_long_enough(const Thread& thread, const Outcome& outcome, const Region& region) {
   const Region& outermost = region_at(emulator::region_at_level(thread, emulator::nesting(thread)));
-  return outcome.stop == Stop::budget && outermost.watched_only &&
+  return outcome.stop == Stop::budget && !region.loops && is_bystander(outermost) &&
          outcome.instructions >= thread.instruction_limit;
 }
 
@@ -215,11 +216,14 @@ void stamp_fault() {
 bool heal(Thread& thread, const Outcome& outcome, VectorResult& vector) {
   const i32 ruling = ruling_activation(thread);
   const Escalated further = escalate(thread, ruling);
-  if ((ruling < 0 && !further.any()) || sample_too_long(thread, outcome)) {
+  if (ruling < 0 && !further.any()) {
     return false;
   }
   const u32 inner = static_cast<u32>(ruling);
   const Region& region = further.any() ? *further.of : ruling_region(thread, inner);  // its rules
+  if (!further.any() && is_long_enough(thread, outcome, region)) {
+    return false;
+  }
   if (outcome.stop == Stop::budget || outcome.stop == Stop::log_full) {
     note_time_out(thread);
   }
@@ -262,6 +266,8 @@ bool heal(Thread& thread, const Outcome& outcome, VectorResult& vector) {
   begin_sticking(record, {thread.activation, goes_on ? thread.activation : 0,
                           region.outer_count != 0, point.candidate.level < region.level});
   if (goes_on) {
+    thread.over_budget = false;
+    thread.ticks = 0;
     limit_what_follows(thread);
   }
   write_down(record);

@@ -11,8 +11,7 @@ using emulator::Thread;
 
 constexpr u64 factor = 16;
 constexpr unsigned most_halvings = 5;
-constexpr u64 longest_sample =
-    2'000'000;  // of a call that is only looked at; then it goes natively
+constexpr u64 longest_sample = 2'000'000;
 
 // What one call needs says little about the next; what many needed, more.
 u64 least_budget(u64 calls_ended) {
@@ -33,13 +32,24 @@ u64 budget_of(const Region& region) {
   return learned > least ? learned : least;
 }
 
+u64 not_above_general(u64 own) {
+  const u64 general = runtime.options.instruction_budget;
+  return own != 0 && (general == 0 || own < general) ? own : general;
+}
+
+// Of a call that is only looked at, or there for others' faults; then it goes on natively, where
+// somebody watches whether it hangs. What is ready for an escalation only gives way soon.
+u64 budget_of_bystander(const Region& region) {
+  const u64 most = runtime.options.hang_instructions;
+  return region.watched_only ? longest_sample : region.chosen ? most : most / 8;
+}
+
 }  // namespace
 
 void give_budget(Thread& thread, const Region& region) {
-  const u64 general = runtime.options.instruction_budget;
-  const u64 watched = region.watched_only ? longest_sample : 0;
-  const u64 own = region.loops ? budget_of(region) : watched;
-  thread.instruction_limit = own != 0 && (general == 0 || own < general) ? own : general;
+  const u64 bystander = is_bystander(region) ? budget_of_bystander(region) : 0;
+  const u64 own = region.loops ? budget_of(region) : bystander;
+  thread.instruction_limit = not_above_general(own);
   thread.over_budget = false;
   thread.ticks = 0;
   ++thread.activation;
@@ -59,7 +69,7 @@ void learn_from(const Outcome& outcome, Region& region) {
 
 u64 nested_limit(u64 region_index) {
   const Region& region = region_at(region_index);
-  return region.loops ? budget_of(region) : 0;
+  return region.loops ? not_above_general(budget_of(region)) : 0;
 }
 
 void nested_ended(u64 region_index, u64 instructions) {

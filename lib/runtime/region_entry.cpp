@@ -105,6 +105,12 @@ void keep_vectors(const Thread& thread) {
                : "memory");
 }
 
+// Whose faults the innermost ones are.
+const Region& ruling_or(const Thread& thread, const Region& outermost) {
+  const i32 ruling = ruling_activation(thread);
+  return ruling < 0 ? outermost : ruling_region(thread, static_cast<u32>(ruling));
+}
+
 // What becomes of an activation that emulator::run has come back from. False: an inner region was
 // healed, and the guest is to go on in the one around it.
 bool finish(Thread& thread, Region& region, const emulator::Outcome& outcome) {
@@ -130,8 +136,8 @@ bool finish(Thread& thread, Region& region, const emulator::Outcome& outcome) {
       }
       break;
     case Stop::log_full:
-      if (VectorResult result = {};
-          looks_endless(outcome, region) && heal_or_keep(thread, outcome, result)) {
+      if (VectorResult result = {}; looks_endless(outcome, ruling_or(thread, region)) &&
+                                    heal_or_keep(thread, outcome, result)) {
         go_on_healed(thread, result);
         if (emulator::nesting(thread) != 0) {
           return false;

@@ -70,6 +70,7 @@ void settle(u64 index, const store::CatalogEntry* entry, const store::Decision& 
   region.budget = entry == nullptr ? 0 : entry->instruction_budget;
   region.heals_integrity = entry != nullptr && entry->policy_by_user != 0;
   region.rescue_only = false;
+  region.chosen = false;
   region.stands_in = false;
   region.watched_only = false;
   know_function(index);

@@ -109,10 +109,6 @@ void remove_unwanted(const Wanted& wanted, Threads threads) {
   }
 }
 
-bool rules(const Region& region) {
-  return !region.watched_only && (!region.rescue_only || region.stands_in);
-}
-
 }  // namespace
 
 Region& region_at(u64 index) {
@@ -122,13 +118,13 @@ Region& region_at(u64 index) {
 Region& ruling_region(const emulator::Thread& thread, u32 outwards) {
   Region& own = region_at(emulator::region_at_level(thread, outwards));
   Region& come_to = region_at(emulator::come_to_at_level(thread, outwards));
-  return own.rescue_only && rules(come_to) ? come_to : own;
+  return own.rescue_only && !is_bystander(come_to) ? come_to : own;
 }
 
 i32 ruling_activation(const emulator::Thread& thread) {
   const u32 depth = emulator::nesting(thread);
   for (u32 i = 0; i <= depth; ++i) {
-    if (rules(ruling_region(thread, i))) {
+    if (!is_bystander(ruling_region(thread, i))) {
       return static_cast<i32>(i);
     }
   }

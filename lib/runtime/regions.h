@@ -71,6 +71,7 @@ struct Region {
   u8 outer_count;
   OuterLevel outer[store::max_levels];
   bool rescue_only;  // nothing is known against it: a rescue point for others
+  bool chosen;       // by one of them: not just ready for an escalation
   bool stands_in;    // for one of them that could not be patched: what faults inside is its own
 
   // What it returns is learned (learning.h).
@@ -79,6 +80,11 @@ struct Region {
   Sampling sampling;
   KnownCall calls_seen[calls_kept];
 };
+
+// Nothing is healed on its own behalf.
+inline bool is_bystander(const Region& region) {
+  return region.watched_only || (region.rescue_only && !region.stands_in);
+}
 
 // The innermost activation of `thread` whose faults are to be healed, counted outwards
 // (emulator/engine.h); -1: all of them are only watched, or rescue points for others.

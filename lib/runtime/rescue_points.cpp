@@ -195,9 +195,10 @@ void protect_rescues(const image::Module& module, Threads threads, Wanted& wante
 void join_rescues() {
   for (u32 i = 0; i < rescue_count; ++i) {
     const store::CatalogEntry* const entry = runtime.store.catalog.find(rescues[i].catalog_id);
-    if (entry != nullptr && rescues[i].level == level_of(*entry) && !is_patched(entry->id)) {
-      const i32 index = runtime.patcher.find(rescues[i].entry);
-      region_at(static_cast<u64>(index)).stands_in = true;
+    if (entry != nullptr && rescues[i].level == level_of(*entry)) {
+      Region& rescue = region_at(static_cast<u64>(runtime.patcher.find(rescues[i].entry)));
+      rescue.chosen = true;
+      rescue.stands_in = rescue.stands_in || !is_patched(entry->id);
     }
   }
   for (u32 index = 0; index < runtime.patcher.count(); ++index) {
