@@ -13,7 +13,9 @@
 // and the one after that if need be, until the request is refused or nobody is left.
 //
 // The engine sees the second fault as it saw the first: all of the outer function runs in it. The
-// price is that it runs there each time it is called, until a few heals have stuck.
+// price is that it runs there each time it is called, until a few heals have stuck. So that a fault
+// that does not come again does not cost that for ever, a process that has called such a function
+// 10,000 times since there was news of the store leaves it alone.
 #pragma once
 
 #include "emulator/thread.h"

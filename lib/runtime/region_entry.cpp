@@ -105,6 +105,15 @@ void keep_vectors(const Thread& thread) {
                : "memory");
 }
 
+// Threads may take the same one.
+bool take_ready_call(Region& region) {
+  const u32 left = __atomic_load_n(&region.ready_calls, __ATOMIC_RELAXED);
+  if (left != 0) {
+    __atomic_store_n(&region.ready_calls, left - 1, __ATOMIC_RELAXED);
+  }
+  return left != 0;
+}
+
 // Whose faults the innermost ones are.
 const Region& ruling_or(const Thread& thread, const Region& outermost) {
   const i32 ruling = ruling_activation(thread);
@@ -193,7 +202,8 @@ void run_region() {
     thread.guest.rip = runtime.patcher.native_path(static_cast<u32>(thread.region_index));
     return;
   }
-  if (region.watched_only && !take_sample(region)) {
+  if ((region.watched_only && !take_sample(region)) ||
+      (is_only_ready(region) && !take_ready_call(region))) {
     thread.guest.rip = runtime.patcher.native_path(static_cast<u32>(thread.region_index));
     return;
   }

@@ -71,6 +71,7 @@ void settle(u64 index, const store::CatalogEntry* entry, const store::Decision& 
   region.heals_integrity = entry != nullptr && entry->policy_by_user != 0;
   region.rescue_only = false;
   region.chosen = false;
+  region.ready_calls = most_ready_calls;
   region.stands_in = false;
   region.watched_only = false;
   know_function(index);

@@ -72,6 +72,7 @@ struct Region {
   OuterLevel outer[store::max_levels];
   bool rescue_only;  // nothing is known against it: a rescue point for others
   bool chosen;       // by one of them: not just ready for an escalation
+  u32 ready_calls;   // it stays so for that many more
   bool stands_in;    // for one of them that could not be patched: what faults inside is its own
 
   // What it returns is learned (learning.h).
@@ -84,6 +85,13 @@ struct Region {
 // Nothing is healed on its own behalf.
 inline bool is_bystander(const Region& region) {
   return region.watched_only || (region.rescue_only && !region.stands_in);
+}
+
+// A process that has called a function so often that was only ready for an escalation leaves it
+// alone, until there is news of the store.
+inline constexpr u32 most_ready_calls = 10'000;
+inline bool is_only_ready(const Region& region) {
+  return region.rescue_only && !region.chosen && !region.stands_in;
 }
 
 // The innermost activation of `thread` whose faults are to be healed, counted outwards

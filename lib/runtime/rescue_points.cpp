@@ -185,7 +185,8 @@ void protect_rescues(const image::Module& module, Threads threads, Wanted& wante
       continue;
     }
     protect_level(module, level_of(entry), entry, threads, wanted);
-    const store::Escalation escalation = escalation_here(entry);
+    const bool room = runtime.patcher.count() < patch::max_regions / 2;
+    const store::Escalation escalation = room ? escalation_here(entry) : store::Escalation{};
     for (u8 i = 0; i < escalation.count; ++i) {
       protect_level(module, escalation.levels[i], entry, threads, wanted);
     }

@@ -61,9 +61,8 @@ bool sticks_more(const Score& a, const Score& b) {
 
 // Those that know how to fail are tried first; then those that might; then those whose callers use
 // what they return unchecked, so that the next fault is likely to be there, and those that nobody
-// has looked at; last those whose answer
-// goes to no caller of the application's that could make something of it, and other values for who
-// does not look.
+// has looked at; last those whose answer goes to no caller of the application's that could make
+// something of it, and other values for who does not look.
 enum class Rank : u8 { knows, may, unlikely, cannot };
 
 // Whether a function further out than the caller is better than the faulting one. Not where

@@ -97,6 +97,12 @@ class Escalation(case.Case):
         self.assertEqual(ready(), [])
         self.assertLess(instructions("read nut"), before)
 
+    def test_functions_further_out_are_left_alone_after_many_calls_without_a_fault(self):
+        self.begin_with_the_faulting_function("read bug")
+        many = 20_000  # half of it for read_price, the rest for price_of
+        self.assertEqual(self.session(*["read nut"] * many, "read bug"), ([good] * many, -signal.SIGSEGV))
+        self.assertEqual(self.session(*["read nut"] * 1000, "read bug"), ([good] * 1000 + [refused], 0))
+
     def test_on_another_stack_the_caller_is_a_region_of_its_own(self):
         self.begin_with_the_faulting_function("read bug")
         self.assertEqual(self.session(*["read bug"] * 4), ([refused] * 4, 0))
