@@ -8,7 +8,7 @@ import subprocess
 from servers import case
 
 program = os.environ["SELFHEAL_PROGRAM"]
-options = "report=never:heals-per-minute=0:hang-seconds=0:hang-instructions=100000"
+options = "report=never:heals-per-minute=0:hang-seconds=0:hang-instructions=100000:escalate=yes"
 good, refused = "7", "-1"
 
 

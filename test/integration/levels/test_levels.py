@@ -8,8 +8,8 @@ import subprocess
 from servers import case
 
 program = os.environ["SELFHEAL_PROGRAM"]
-whole = "report=never:heals-per-minute=0:hang-seconds=0"
-options = whole + ":escalate=no"  # a heal that leads to another fault is the end of the process
+# A heal that leads to another fault is the end of the process.
+options = "report=never:heals-per-minute=0:hang-seconds=0:escalate=no"
 inside_out = options + ":weigh-levels=no"  # begins with the faulting function, whatever that knows
 
 
