@@ -1,5 +1,8 @@
 #include "emulator/syscalls.h"
 
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
 #include "emulator/copy_bytes.h"
 #include "emulator/models_internal.h"
 #include "emulator/syscalls_internal.h"
@@ -77,6 +80,21 @@ const SyscallRow* row_of(u64 number) {
   return row != 0 ? &rows[row - 1] : nullptr;
 }
 
+bool only_waits(u64 number) {
+  switch (number) {
+    case SYS_epoll_wait:
+    case SYS_epoll_pwait:
+    case SYS_epoll_pwait2:
+    case SYS_poll:
+    case SYS_ppoll:
+    case SYS_select:
+    case SYS_pselect6:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 Call::Call(Thread& thread, const SyscallRow& row)
@@ -104,7 +122,32 @@ long Call::perform() {
   if (!interrupted()) {
     thread_.guest.gpr[rax] = static_cast<u64>(result_);
   }
+  thread_.taken += took_something() ? 1 : 0;
+  thread_.waited += only_waits(row_.number) ? 1 : 0;
   return result_;
+}
+
+// Not where only the descriptor was looked at, whose turn comes again.
+bool Call::took_something() const {
+  switch (row_.number) {
+    case SYS_accept:
+    case SYS_accept4:
+      return result_ >= 0;
+    case SYS_recvfrom:
+      return result_ > 0 && (arguments_[3] & MSG_PEEK) == 0;
+    case SYS_recvmsg:
+      return result_ > 0 && (arguments_[2] & MSG_PEEK) == 0;
+    case SYS_read:
+    case SYS_readv:
+    case SYS_recvmmsg:
+    case SYS_msgrcv:
+    case SYS_mq_timedreceive:
+    case SYS_rt_sigtimedwait:
+    case SYS_wait4:
+      return result_ > 0;
+    default:
+      return false;
+  }
 }
 
 EffectResult Call::irrevocable() {

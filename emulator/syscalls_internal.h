@@ -68,6 +68,8 @@ class Call {
   // Not performed: a signal has to be delivered first. Counts as failed.
   bool interrupted() const { return result_ == not_performed; }
   long result() const { return result_; }
+  // What was waiting for the guest is its own now, and nobody will be told of it again.
+  bool took_something() const;
 
   EffectResult done() const { return EffectResult::done; }
   // Not performed: the process would end of it by SIGABRT.

@@ -75,6 +75,9 @@ struct Thread {
   bool over_budget;       // set by stop_for_budget
   u64 memory;             // one mapping: engine stack, undo log, scratch block, vector save area
   u64 memory_size;
+  // System calls of the guest's, ever, that took something from outside, and that only waited.
+  u64 taken;
+  u64 waited;
   void* scratch;    // the interpreter's own per-thread data
   u64 signal_area;  // the runtime's, Config::signal_area_size bytes, 64-byte aligned
 };

@@ -33,25 +33,34 @@ u64 generation_and_news() {
          __atomic_load_n(&selfheal_news, __ATOMIC_ACQUIRE);
 }
 
-}  // namespace
-
-// Called by forwards.S.
-extern "C" __attribute__((visibility("hidden"))) void selfheal_look_at_generation() {
+void look(BlockingCall call) {
   const u64 now = generation_and_news();
   if (in_vfork_child()) {
     return;
   }
   const int kept = errno;
-  if (hooks().progress == nullptr || hooks().progress()) {
+  if (hooks().progress == nullptr || hooks().progress(call)) {
     this_thread().seen = now;
   }
   errno = kept;
 }
 
-void note_blocking_call() {
+}  // namespace
+
+// Called by forwards.S.
+extern "C" {
+__attribute__((visibility("hidden"))) void selfheal_look_at_generation() {
+  look(BlockingCall::takes);
+}
+__attribute__((visibility("hidden"))) void selfheal_look_while_waiting() {
+  look(BlockingCall::waits);
+}
+}
+
+void note_waiting_call() {
   ++this_thread().progress;
   if (generation_and_news() != this_thread().seen) {
-    selfheal_look_at_generation();
+    look(BlockingCall::waits);
   }
 }
 

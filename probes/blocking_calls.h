@@ -5,7 +5,7 @@
 
 namespace selfheal::probes {
 
-// For the wrappers that are not made by the table.
-void note_blocking_call();
+// For the wrappers that are not made by the table: ppoll and its kind.
+void note_waiting_call();
 
 }  // namespace selfheal::probes

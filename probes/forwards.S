@@ -5,6 +5,7 @@
 
        read:    ++thread.progress; if (*generation_word + news != thread.seen) look(); jmp *next
        accept:  the same, and the process is known to serve others
+       poll:    as read, but look() is told that nothing is taken by this call
        write:   ++thread.progress; jmp *next
        fgets:   if (*generation_word + news != thread.seen) look(); jmp *next
        execve:  before_exec(arguments); jmp *next
@@ -60,7 +61,7 @@ selfheal_next_\name: .quad .Lstub_\name
         .endm
 
         /* %r11 is the thread's area. At label 1 it looks in any case. */
-        .macro LOOK_AND_GO_ON name
+        .macro LOOK_AND_GO_ON name, look
         movq %fs:THREAD_SEEN(%r11), %r10
         movq selfheal_generation_word(%rip), %r11
         movq (%r11), %r11
@@ -69,12 +70,12 @@ selfheal_next_\name: .quad .Lstub_\name
         jne 1f
         jmpq *selfheal_next_\name(%rip)
 1:      PUSH_ARGUMENTS
-        call selfheal_look_at_generation
+        call \look
         POP_ARGUMENTS
         jmpq *selfheal_next_\name(%rip)
         .endm
 
-        .macro BLOCKING name, mark
+        .macro BLOCKING name, mark, look=selfheal_look_at_generation
         NEXT \name
         FUNCTION \name
         .cfi_startproc
@@ -86,9 +87,13 @@ selfheal_next_\name: .quad .Lstub_\name
         movb $1, \mark(%rip)
         je 1f
         .endif
-        LOOK_AND_GO_ON \name
+        LOOK_AND_GO_ON \name, \look
         .cfi_endproc
         .size \name, . - \name
+        .endm
+
+        .macro WAITING name
+        BLOCKING \name, look=selfheal_look_while_waiting
         .endm
 
         .macro LOOKING name
@@ -97,7 +102,7 @@ selfheal_next_\name: .quad .Lstub_\name
         .cfi_startproc
         endbr64
         movq selfheal_probe_thread@gottpoff(%rip), %r11
-        LOOK_AND_GO_ON \name
+        LOOK_AND_GO_ON \name, selfheal_look_at_generation
         .cfi_endproc
         .size \name, . - \name
         .endm
@@ -149,11 +154,9 @@ selfheal_resolve_and_jump:
    x86-64 was released; the default versions are what dlsym gives. */
         BLOCKING accept, selfheal_serves
         BLOCKING accept4, selfheal_serves
-        BLOCKING epoll_wait
-        BLOCKING poll
-        BLOCKING select
         BLOCKING read
         BLOCKING readv
+        BLOCKING eventfd_read
         BLOCKING recv
         BLOCKING recvfrom
         BLOCKING recvmsg
@@ -175,10 +178,16 @@ selfheal_resolve_and_jump:
         BLOCKING sigtimedwait
         BLOCKING sleep
         BLOCKING usleep
-        BLOCKING __poll_chk
         BLOCKING __read_chk
         BLOCKING __recv_chk
         BLOCKING __recvfrom_chk
+
+/* Calls that wait, and take nothing of what has come: as long as nobody takes it, they come back at
+   once. */
+        WAITING epoll_wait
+        WAITING poll
+        WAITING select
+        WAITING __poll_chk
 
 /* Calls that wait for the world if their buffer is empty: a place to look around, and no proof that
    anything has happened. */

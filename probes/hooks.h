@@ -47,6 +47,12 @@ struct Arrival {
   bool fatal;            // one of those we handle: `handler` is our own, the application's later
 };
 
+// What becomes of what a call waits for.
+enum class BlockingCall : u8 {
+  takes,  // it is taken away, or there is nothing to be taken (a sleep)
+  waits,  // it stays, so that the next such call comes back at once: poll, select, epoll_wait
+};
+
 struct Hooks {
   // Also in a vfork child (in_vfork_child), which must not roll back but may step over an int3.
   // A synchronous signal (si_code > 0), before anybody else is asked. True: the context is as
@@ -99,7 +105,7 @@ struct Hooks {
   // A blocking call is about to be made by this thread and the word given to `watch_generation` has
   // a value this thread has not acted upon. True: it has now; false: ask again at the next call.
   // Ordinary context.
-  bool (*progress)() = nullptr;
+  bool (*progress)(BlockingCall) = nullptr;
 
   // The protection of [begin, end) may have been changed. Any context; errno is of no concern.
   void (*protection_changed)(u64 begin, u64 end) = nullptr;

@@ -119,35 +119,35 @@ SELFHEAL_INTERPOSE(int, __sigsuspend, const sigset_t* wanted) {
 
 SELFHEAL_INTERPOSE(int, ppoll, pollfd* fds, nfds_t count, const timespec* timeout,
                    const sigset_t* wanted) {
-  note_blocking_call();
+  note_waiting_call();
   const TemporaryMask mask(wanted);
   return selfheal_next_ppoll(fds, count, timeout, mask.get());
 }
 
 SELFHEAL_INTERPOSE(int, __ppoll_chk, pollfd* fds, nfds_t count, const timespec* timeout,
                    const sigset_t* wanted, size_t size) {
-  note_blocking_call();
+  note_waiting_call();
   const TemporaryMask mask(wanted);
   return selfheal_next___ppoll_chk(fds, count, timeout, mask.get(), size);
 }
 
 SELFHEAL_INTERPOSE(int, pselect, int count, fd_set* read, fd_set* write, fd_set* except,
                    const timespec* timeout, const sigset_t* wanted) {
-  note_blocking_call();
+  note_waiting_call();
   const TemporaryMask mask(wanted);
   return selfheal_next_pselect(count, read, write, except, timeout, mask.get());
 }
 
 SELFHEAL_INTERPOSE(int, epoll_pwait, int epoll, epoll_event* events, int count, int timeout,
                    const sigset_t* wanted) {
-  note_blocking_call();
+  note_waiting_call();
   const TemporaryMask mask(wanted);
   return selfheal_next_epoll_pwait(epoll, events, count, timeout, mask.get());
 }
 
 SELFHEAL_INTERPOSE(int, epoll_pwait2, int epoll, epoll_event* events, int count,
                    const timespec* timeout, const sigset_t* wanted) {
-  note_blocking_call();
+  note_waiting_call();
   const TemporaryMask mask(wanted);
   return selfheal_next_epoll_pwait2(epoll, events, count, timeout, mask.get());
 }

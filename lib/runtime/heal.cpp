@@ -111,7 +111,7 @@ bool drawn(u8 percent) {
   return percent >= 100 || (spread >> 32) * 100 >> 32 < percent;
 }
 
-bool may_heal(const Thread& thread, const Region& region) {
+bool may_heal(const Thread& thread, const Region& region, u64 candidate) {
   if (!runtime.heals_faults() || region.policy != store::Policy::heal || probes::in_vfork_child()) {
     return false;
   }
@@ -120,6 +120,9 @@ bool may_heal(const Thread& thread, const Region& region) {
   if (!may_be || !drawn(region.percent)) {
     drop_sticking();  // that this one is not healed says nothing about the last
     return false;
+  }
+  if (gives_up(candidate, region.nothing_helps)) {
+    return false;  // whoever starts it again is told sooner than by a process that goes in circles
   }
   return may_spend(budget_key(region), thread.fault, realtime_ns());
 }
@@ -239,7 +242,7 @@ bool heal(Thread& thread, const Outcome& outcome, VectorResult& vector) {
       further.any() ? further_out(further) : rescue_point_of(thread, region, inner);
   HealRecord record{};
   describe(thread, point, site_of(thread), record);
-  if (!may_heal(thread, region)) {
+  if (!may_heal(thread, region, record.candidate)) {
     record.outcome = HealOutcome::left_to_die;
     runtime.left_to_die.fetch_add(1);
     write_down(record);

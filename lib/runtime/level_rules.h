@@ -33,6 +33,11 @@ inline u8 level_of(const store::CatalogEntry& entry) {
   return candidate_of(entry).level;
 }
 
+// Have all candidates failed, where nobody has chosen one?
+inline bool nothing_helps_here(const store::CatalogEntry& entry) {
+  return level_rule_of(entry) == nullptr && nothing_helps_now(entry);
+}
+
 // Where its heals may escalate to.
 store::Escalation escalation_here(const store::CatalogEntry& entry);
 

@@ -245,13 +245,8 @@ bool catch_up() {
          !store::catalog_is_stale(runtime.store);
 }
 
-}  // namespace
-
-bool on_progress() {
-  if (in_engine()) {
-    return false;
-  }
-  note_progress_point();
+// True: nothing is left to do.
+bool look_around() {
   deliver_event();
   const bool watching = look_at_connections();
   const bool known = note_service() && !watching;
@@ -262,6 +257,17 @@ bool on_progress() {
   const bool settled = catch_up();
   look_at_changed_modules();
   return settled && known;
+}
+
+}  // namespace
+
+bool on_progress(probes::BlockingCall call) {
+  if (in_engine()) {
+    return false;
+  }
+  note_progress_point(call);
+  const bool settled = look_around();
+  return !awaits_progress(call) && settled;
 }
 
 void on_modules_unloading() {

@@ -11,10 +11,12 @@
 
 #include "lib/base/record.h"
 #include "lib/recover/unwind.h"
+#include "probes/hooks.h"
 
 namespace selfheal::runtime {
 
-bool on_progress();           // probes: a blocking call, and there is news; false: ask again
+// probes: a blocking call, and there is news; false: ask again
+bool on_progress(probes::BlockingCall call);
 void on_modules_unloading();  // ld.so, with its lock held: before modules are unmapped,
 void on_modules_changed();    // ld.so: after dlopen or dlclose, with the loader's lock held
 void on_thread_started();

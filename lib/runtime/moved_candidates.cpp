@@ -15,6 +15,7 @@ struct Moved {
   u64 id;  // of the region
   store::Candidate candidate;
   store::Escalation escalation;
+  bool nothing_helps;
   bool operator==(const Moved&) const = default;
 };
 
@@ -38,9 +39,11 @@ void look_at(const store::CatalogEntry& entry, Table& next) {
   store::add_tallies(runtime.store.journal, copy);
   const bool moved = store::move_on(copy);
   const store::Escalation escalation = store::escalation_of(copy);
-  if ((moved || !(escalation == store::escalation_of(entry))) &&
-      next.count < std::size(next.moved)) {
-    next.moved[next.count++] = {copy.id, store::in_use(copy), escalation};
+  const bool nothing_helps = store::nothing_helps(copy);
+  const bool news = moved || nothing_helps != store::nothing_helps(entry) ||
+                    !(escalation == store::escalation_of(entry));
+  if (news && next.count < std::size(next.moved)) {
+    next.moved[next.count++] = {copy.id, store::in_use(copy), escalation, nothing_helps};
   }
 }
 
@@ -82,6 +85,11 @@ store::Candidate moved_candidate_of(const store::CatalogEntry& entry) {
 store::Escalation moved_escalation_of(const store::CatalogEntry& entry) {
   const Moved* const moved = find(entry.id);
   return moved != nullptr ? moved->escalation : store::escalation_of(entry);
+}
+
+bool nothing_helps_now(const store::CatalogEntry& entry) {
+  const Moved* const moved = find(entry.id);
+  return moved != nullptr ? moved->nothing_helps : store::nothing_helps(entry);
 }
 
 }  // namespace selfheal::runtime

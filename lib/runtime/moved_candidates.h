@@ -19,5 +19,7 @@ bool move_candidates(bool ours);
 // The candidate in use for the region's faults here: the catalog's, if nothing else is known.
 store::Candidate moved_candidate_of(const store::CatalogEntry& entry);
 store::Escalation moved_escalation_of(const store::CatalogEntry& entry);
+// Have all candidates failed?
+bool nothing_helps_now(const store::CatalogEntry& entry);
 
 }  // namespace selfheal::runtime

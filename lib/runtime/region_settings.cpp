@@ -18,6 +18,7 @@ void choose_candidate(Region& region, const store::CatalogEntry* entry) {
   const store::Candidate candidate = entry == nullptr ? store::Candidate{} : candidate_of(*entry);
   const u8 level = candidate.level;
   const u8 slot = static_cast<u8>(candidate.slot);
+  region.nothing_helps = entry != nullptr && nothing_helps_here(*entry);
   if (region.level != level || region.value_slot != slot) {
     __atomic_store_n(&region.rescue_entry, 0, __ATOMIC_SEQ_CST);
     region.level = level;

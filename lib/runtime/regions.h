@@ -62,6 +62,7 @@ struct Region {
   // of the function that is rolled back then, if that could be patched.
   u8 level;
   u8 value_slot;
+  bool nothing_helps;  // all candidates have failed, this one least often
   u64 rescue_entry;
   bool rescue_value_set;  // what the user, or a rule, has that function return
   bool rescue_error_set;

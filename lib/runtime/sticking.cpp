@@ -3,11 +3,12 @@
 #include <atomic>
 #include <unistd.h>
 
+#include "emulator/thread.h"
 #include "lib/runtime/left_open.h"
 #include "lib/runtime/runtime.h"
+#include "lib/runtime/storm.h"
 #include "lib/store/levels.h"
 #include "lib/store/trials.h"
-#include "probes/hooks.h"
 
 namespace selfheal::runtime {
 namespace {
@@ -17,6 +18,7 @@ constinit thread_local u64 healed_in = 0;  // the activation around the pending 
 constinit thread_local u32 repeated = 0;   // heals in it before, by the same candidate
 constinit thread_local bool on_trial = false;
 constinit thread_local bool stood_in = false;
+constinit thread_local Storm storm{};
 constinit std::atomic<bool> any{false};  // trials were begun by this process
 
 store::Journal& journal() {
@@ -34,6 +36,32 @@ bool is_setback(u64 last, u64 next) {
          store::candidate_of_key(last).level < store::candidate_of_key(next).level;
 }
 
+// The first heal of what may become a storm is like any other. Later ones say nothing by reaching
+// another readiness call, until there are enough of them.
+store::TrialEnd end_at(probes::BlockingCall call) {
+  if (call == probes::BlockingCall::takes || storm.turns() == 0) {
+    return store::TrialEnd::stuck;
+  }
+  return storm.has_failed() ? store::TrialEnd::again : store::TrialEnd::dropped;
+}
+
+DoneInEngine done_in_engine() {
+  return {emulator::this_thread.taken, emulator::this_thread.waited};
+}
+
+// The candidate's function waits itself, and who calls it has it wait again, whatever it returns:
+// what is further out is the service loop.
+void rule_out_further_levels(u64 candidate) {
+  for (u8 level = store::candidate_of_key(candidate).level + 1; level < store::max_levels;
+       ++level) {
+    for (const store::ValueSlot slot :
+         {store::ValueSlot::best, store::ValueSlot::zero, store::ValueSlot::minus_one}) {
+      store::count_again(journal(),
+                         store::candidate_key(store::id_of_key(candidate), {level, slot}));
+    }
+  }
+}
+
 }  // namespace
 
 // Another heal may be another request's, in a program whose progress points are not seen; unless
@@ -49,6 +77,7 @@ void begin_sticking(const HealRecord& record, const HealSetting& setting) {
   healed_in = setting.nested_in;
   on_trial = setting.on_trial;
   stood_in = setting.stood_in;
+  storm.heal(record.candidate, done_in_engine(), monotonic_ns());
   if (record.candidate == 0) {
     return;
   }
@@ -65,14 +94,37 @@ void drop_sticking() {
   store::end_trial(journal(), trial, store::TrialEnd::dropped);
 }
 
-void note_progress_point() {
+void note_progress_point(probes::BlockingCall call) {
   if (!store::is_pending(trial)) {
     return;
   }
-  store::end_trial(journal(), trial, store::TrialEnd::stuck);
-  if (on_trial) {
+  const store::TrialEnd end = end_at(call);
+  store::end_trial(journal(), trial, end);
+  if (on_trial && end == store::TrialEnd::stuck) {
     journal().count_remark();
   }
+}
+
+bool awaits_progress(probes::BlockingCall call) {
+  if (!storm.may_go_on()) {
+    return false;
+  }
+  if (call == probes::BlockingCall::takes) {
+    storm.end();
+  } else {
+    storm.wait(monotonic_ns());
+  }
+  return storm.may_go_on();
+}
+
+bool gives_up(u64 candidate, bool nothing_helps) {
+  if (!storm.is_prolonged(candidate, done_in_engine(), monotonic_ns())) {
+    return false;
+  }
+  if (storm.is_inside()) {
+    rule_out_further_levels(candidate);
+  }
+  return nothing_helps || storm.is_inside();
 }
 
 PendingHeal pending_heal_in(u64 activation) {
@@ -103,6 +155,7 @@ void end_sticking_of_process() {
 
 void forget_sticking() {
   trial = {};
+  storm = {};
   any.store(false);
   forget_connections();
 }

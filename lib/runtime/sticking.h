@@ -1,7 +1,9 @@
-// Whether heals stick: from a heal to the thread's next blocking call (store/trials.h keeps it).
+// Whether heals stick: from a heal to the thread's next blocking call (store/trials.h keeps it),
+// but where that finds the same event again (storm.h).
 #pragma once
 
 #include "lib/base/record.h"
+#include "probes/hooks.h"
 
 namespace selfheal::runtime {
 
@@ -20,7 +22,14 @@ void begin_sticking(const HealRecord& record, const HealSetting& setting);
 void drop_sticking();
 
 // Ordinary context, outside of regions, at a blocking call.
-void note_progress_point();
+void note_progress_point(probes::BlockingCall call);
+// It is made now. True: the next one is to be noted, too.
+bool awaits_progress(probes::BlockingCall call);
+
+// `candidate` has failed time and again in the same event (storm.h), is about to once more, and
+// there is no other to be tried here: `nothing_helps`, or no native blocking call is ever made at
+// which that would be put in use. Signal-safe.
+bool gives_up(u64 candidate, bool nothing_helps);
 
 // The heal that is pending in an activation, if it was made in there and that has not ended since.
 struct PendingHeal {

@@ -238,6 +238,10 @@ bool any_left(const CatalogEntry& entry) {
       entry, [&](Candidate candidate) { return !failed(entry, candidate); }, found);
 }
 
+bool nothing_helps(const CatalogEntry& entry) {
+  return !is_users(entry) && !any_left(entry);
+}
+
 void add_tally(CatalogEntry& entry, Candidate candidate, const Tally& tally) {
   if (!in_range(candidate)) {
     return;

@@ -90,6 +90,8 @@ Escalation escalation_of(const CatalogEntry& entry);
 
 // Is there a candidate that has not failed yet?
 bool any_left(const CatalogEntry& entry);
+// None, and the user has not said that this one be used all the same.
+bool nothing_helps(const CatalogEntry& entry);
 
 inline Score& score_of(CatalogEntry& entry, Candidate candidate) {
   return entry.scores[candidate.level][static_cast<u8>(candidate.slot)];

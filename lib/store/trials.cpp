@@ -50,6 +50,14 @@ void count(const Journal& journal, const Trial& trial, u64 Tally::*which) {
   }
 }
 
+// What was seen elsewhere than at a heal's end.
+void count_without_trial(const Journal& journal, u64 candidate, u64 Tally::*which) {
+  if (Tally* const tally = tally_of(journal, candidate); tally != nullptr) {
+    add(tally->*which, 1);
+    journal.count_remark();
+  }
+}
+
 // The thread's own cell, if nobody has taken it.
 Trial* own_cell(const Journal& journal, const TrialTicket& ticket) {
   Trial* const table = journal.trials();
@@ -139,10 +147,11 @@ void end_trial(const Journal& journal, TrialTicket& ticket, TrialEnd end) {
 }
 
 void count_left_open(const Journal& journal, u64 candidate) {
-  if (Tally* const tally = tally_of(journal, candidate); tally != nullptr) {
-    add(tally->left_open, 1);
-    journal.count_remark();
-  }
+  count_without_trial(journal, candidate, &Tally::left_open);
+}
+
+void count_again(const Journal& journal, u64 candidate) {
+  count_without_trial(journal, candidate, &Tally::again);
 }
 
 void release_trial(const Journal& journal, TrialTicket& ticket) {

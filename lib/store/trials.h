@@ -55,6 +55,9 @@ void end_trial(const Journal& journal, TrialTicket& ticket, TrialEnd end);
 // here: the heal stuck, but at that price.
 void count_left_open(const Journal& journal, u64 candidate);
 
+// The candidate is no good, though it was not tried.
+void count_again(const Journal& journal, u64 candidate);
+
 // The thread ends well: its cell is free.
 void release_trial(const Journal& journal, TrialTicket& ticket);
 

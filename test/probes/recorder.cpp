@@ -149,7 +149,7 @@ __attribute__((constructor)) void start(int, char**, char** environment) {
     count(events->arrivals);
     return arrival.frame;
   };
-  hooks.progress = [] {
+  hooks.progress = [](BlockingCall) {
     count(events->progress);
     return true;
   };
