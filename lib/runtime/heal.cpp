@@ -165,6 +165,12 @@ RescuePoint further_out(const Escalated& further) {
           {further.level, store::ValueSlot::best}};
 }
 
+// The candidate in use, where another one has to do, as its function is not running.
+u64 stands_in_for(const RescuePoint& point, const Region& region) {
+  const store::Candidate chosen{region.level, static_cast<store::ValueSlot>(region.value_slot)};
+  return point.candidate.level < region.level ? store::candidate_key(region.catalog_id, chosen) : 0;
+}
+
 Return value_at(const Thread& thread, const RescuePoint& point) {
   const emulator::CallState call = emulator::call_at_level(thread, point.outwards);
   const Return best =
@@ -267,7 +273,7 @@ bool heal(Thread& thread, const Outcome& outcome, VectorResult& vector) {
   runtime.bytes_undone.fetch_add(undone.bytes);
   const bool goes_on = emulator::nesting(thread) != 0;  // in the engine
   begin_sticking(record, {thread.activation, goes_on ? thread.activation : 0,
-                          region.outer_count != 0, point.candidate.level < region.level});
+                          region.outer_count != 0, stands_in_for(point, region)});
   if (goes_on) {
     thread.over_budget = false;
     thread.ticks = 0;

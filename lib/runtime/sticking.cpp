@@ -17,7 +17,7 @@ constinit thread_local store::TrialTicket trial{};
 constinit thread_local u64 healed_in = 0;  // the activation around the pending heal
 constinit thread_local u32 repeated = 0;   // heals in it before, by the same candidate
 constinit thread_local bool on_trial = false;
-constinit thread_local bool stood_in = false;
+constinit thread_local u64 stood_in_for = 0;
 constinit thread_local Storm storm{};
 constinit std::atomic<bool> any{false};  // trials were begun by this process
 
@@ -76,7 +76,7 @@ void begin_sticking(const HealRecord& record, const HealSetting& setting) {
   repeated = same_activation && same_candidate ? repeated + 1 : 0;
   healed_in = setting.nested_in;
   on_trial = setting.on_trial;
-  stood_in = setting.stood_in;
+  stood_in_for = setting.stood_in_for;
   storm.heal(record.candidate, done_in_engine(), monotonic_ns());
   if (record.candidate == 0) {
     return;
@@ -100,6 +100,10 @@ void note_progress_point(probes::BlockingCall call) {
   }
   const store::TrialEnd end = end_at(call);
   store::end_trial(journal(), trial, end);
+  // It will not be there at the next turn either.
+  if (stood_in_for != 0 && end == store::TrialEnd::again) {
+    store::count_again(journal(), stood_in_for);
+  }
   if (on_trial && end == store::TrialEnd::stuck) {
     journal().count_remark();
   }
@@ -133,7 +137,7 @@ PendingHeal pending_heal_in(u64 activation) {
 }
 
 u64 pending_candidate() {
-  return store::is_pending(trial) && !stood_in ? trial.candidate : 0;
+  return store::is_pending(trial) && stood_in_for == 0 ? trial.candidate : 0;
 }
 
 void heals_were_no_good() {

@@ -11,7 +11,8 @@ struct HealSetting {
   u64 rolled_back;  // the outermost activation it was made in
   u64 nested_in;    // the one that the thread goes on in, in the engine; 0: none
   bool on_trial;    // that it sticks is news, too
-  bool stood_in;    // the function that should have failed was not on this stack
+  // The candidate whose function should have failed, and was not on this stack; 0: none.
+  u64 stood_in_for;
 };
 
 // The thread has just been healed; with a candidate of 0, by nothing that has a score. What was
