@@ -159,9 +159,13 @@ bool Copy::wait_until_ready(const std::function<bool()>& hopeless) {
       before = now;
       quiet_since = Clock::now();
     }
-    ready =
-        Clock::now() - quiet_since >= quiet_start &&
-        (server_.ready.empty() || succeeded(run_command(server_.ready, "ready", server_.timeout)));
+    const bool quiet = Clock::now() - quiet_since >= quiet_start;
+    if (quiet && household_.any_runs()) {
+      quiet_since = Clock::now();  // it listens, but computes: not all of it may be there yet
+      return false;
+    }
+    ready = quiet && (server_.ready.empty() ||
+                      succeeded(run_command(server_.ready, "ready", server_.timeout)));
     return ready;
   };
   household_.pump_until(done, deadline());

@@ -30,6 +30,10 @@ bool grew(const Holdings& before, const Holdings& after) {
   return more_is_held(before, after) || after.memory > before.memory + memory_slack;
 }
 
+bool only_memory_grew(const Holdings& before, const Holdings& after) {
+  return !more_is_held(before, after) && after.memory >= before.memory + memory_leak;
+}
+
 std::vector<std::string> leaks_of(const std::vector<Holdings>& looks) {
   std::vector<std::string> leaks;
   const auto each = [&](const char* what, u64 Holdings::*field, u64 least) {

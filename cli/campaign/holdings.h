@@ -25,6 +25,9 @@ bool grew(const Holdings& before, const Holdings& after);
 // first may differ for good reasons (a thread's first heal touches its undo log).
 std::vector<std::string> leaks_of(const std::vector<Holdings>& looks);
 
+// It may still be each thread's first turn.
+bool only_memory_grew(const Holdings& before, const Holdings& after);
+
 // Holdings when no more is open, running or waiting than at `before`, or when the server's time to
 // linger is over.
 Holdings when_given_back(Copy& copy, const Holdings& before);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/core.h>
+#include <span>
 
 #include "cli/decision.h"
 #include "cli/module_finder.h"
@@ -45,23 +46,57 @@ bool is_stopped(const OpenStore& opened, const FaultRecord& fault) {
           (entry->policy == store::Policy::stop || is_left_to_the_user(opened, *entry)));
 }
 
+bool all_stop(const OpenStore& opened, std::span<const FaultRecord> faults) {
+  return std::all_of(faults.begin(), faults.end(),
+                     [&](const FaultRecord& fault) { return is_stopped(opened, fault); });
+}
+
+std::vector<FaultRecord> faults_in(const OpenStore& opened) {
+  std::vector<FaultRecord> faults;
+  for_each_record(opened, [&](const store::Slot& slot) {
+    if (slot.kind == store::RecordKind::fault) {
+      faults.push_back(slot.fault);
+    }
+  });
+  return faults;
+}
+
+size_t heals_in(const OpenStore& opened) {
+  size_t heals = 0;
+  for_each_record(opened, [&](const store::Slot& slot) {
+    heals += slot.kind == store::RecordKind::heal && recovered(slot.heal.outcome) ? 1U : 0U;
+  });
+  return heals;
+}
+
 }  // namespace
 
 bool StoreLook::has_new_fault() const {
   return faults_recorded(path_) > sealed_;
 }
 
+bool StoreLook::has_stopped() {
+  const u64 sealed = faults_recorded(path_);
+  if (sealed <= std::max(sealed_, looked_at_)) {
+    return stopped_;
+  }
+  looked_at_ = sealed;
+  Session session;
+  session.store = path_;
+  const auto opened = open_to_look(session);
+  if (opened && (*opened)->exists) {
+    const std::vector<FaultRecord> faults = faults_in(**opened);
+    const auto fresh = std::span(faults).subspan(std::min(faults_read_, faults.size()));
+    stopped_ = !fresh.empty() && all_stop(**opened, fresh);
+  }
+  return stopped_;
+}
+
 u64 StoreLook::heals() const {
   Session session;
   session.store = path_;
   const auto opened = open_to_look(session);
-  u64 heals = 0;
-  if (opened && (*opened)->exists) {
-    for_each_record(**opened, [&](const store::Slot& slot) {
-      heals += slot.kind == store::RecordKind::heal && recovered(slot.heal.outcome) ? 1 : 0;
-    });
-  }
-  return heals;
+  return opened && (*opened)->exists ? heals_in(**opened) : 0;
 }
 
 void StoreLook::read_into(RunSeen& run) {
@@ -71,24 +106,16 @@ void StoreLook::read_into(RunSeen& run) {
   if (!opened || !(*opened)->exists) {
     return;
   }
-  std::vector<FaultRecord> faults;
-  size_t heals = 0;
-  for_each_record(**opened, [&](const store::Slot& slot) {
-    if (slot.kind == store::RecordKind::fault) {
-      faults.push_back(slot.fault);
-    } else if (slot.kind == store::RecordKind::heal && recovered(slot.heal.outcome)) {
-      ++heals;
-    }
-  });
+  const std::vector<FaultRecord> faults = faults_in(**opened);
+  const auto fresh = std::span(faults).subspan(std::min(faults_read_, faults.size()));
+  const size_t heals = heals_in(**opened);
   run.heals = heals - std::min(heals, heals_read_);
-  run.all_stop = true;
-  for (size_t i = faults_read_; i < faults.size(); ++i) {
-    const FaultRecord& fault = faults[i];
+  run.all_stop = all_stop(**opened, fresh);
+  for (const FaultRecord& fault : fresh) {
     run.faults.push_back(fmt::format(
         "{} in {}", name_of(fault.fault.kind),
         place_text(fault.region, fault.modules,
                    std::min<u8>(fault.module_count, static_cast<u8>(max_record_modules)))));
-    run.all_stop = run.all_stop && is_stopped(**opened, fault);
   }
   for (const store::CatalogEntry& entry : (*opened)->store.catalog.entries()) {
     run.other_remedy = run.other_remedy || entry.remedies != 0;
@@ -96,6 +123,7 @@ void StoreLook::read_into(RunSeen& run) {
   faults_read_ = faults.size();
   heals_read_ = heals;
   sealed_ = faults_recorded(path_);
+  stopped_ = false;
 }
 
 }  // namespace selfheal::cli::campaign

@@ -16,6 +16,9 @@ class StoreLook {
   // How many faults were sealed since this was made; cheap.
   bool has_new_fault() const;
 
+  // Is something new, and all of it what policy leaves to end the process? Cheap while nothing is.
+  bool has_stopped();
+
   // Heals so far.
   u64 heals() const;
 
@@ -25,6 +28,8 @@ class StoreLook {
  private:
   std::string path_;
   u64 sealed_ = 0;
+  u64 looked_at_ = 0;  // faults sealed when has_stopped() last looked
+  bool stopped_ = false;
   size_t faults_read_ = 0;
   size_t heals_read_ = 0;
 };
