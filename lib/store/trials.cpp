@@ -163,9 +163,10 @@ void release_trial(const Journal& journal, TrialTicket& ticket) {
 }
 
 void end_trials_by_fault(const Journal& journal, u32 pid, u64 now_ns, TrialTicket& own) {
+  const bool explained = is_pending(own);
   end_trial(journal, own, TrialEnd::again);
   for_each_of(journal, pid, [&](Trial& cell, u64 word) {
-    const bool soon = now_ns - cell.time_ns < soon_ns;
+    const bool soon = !explained && now_ns - cell.time_ns < soon_ns;
     if (swap_if(cell.word, word, 0) && soon && !in_state(word, TrialState::reserved)) {
       count(journal, cell, &Tally::died);
     }

@@ -61,8 +61,8 @@ void count_again(const Journal& journal, u64 candidate);
 // The thread ends well: its cell is free.
 void release_trial(const Journal& journal, TrialTicket& ticket);
 
-// The process `pid` is about to die of a fault: what was healed less than soon_ns ago is held
-// against it. `own`, the faulting thread's, says `again` if it was pending.
+// The process `pid` is about to die of a fault. `own`, the faulting thread's, says `again` if it
+// was pending, and that is why; else what was healed less than soon_ns ago is held against it.
 void end_trials_by_fault(const Journal& journal, u32 pid, u64 now_ns, TrialTicket& own);
 // It ends in good order.
 void release_trials(const Journal& journal, u32 pid);
