@@ -172,6 +172,11 @@ static void spare_service(void* argument) {
   }
 }
 
+void judge_levels(Diagnosis& diagnosis) {
+  probes::guarded(&spare_service, &diagnosis);
+  weigh_levels(diagnosis);
+}
+
 void judge_stack(Diagnosis& diagnosis) {
   diagnosis.record = {};
   if (!probes::guarded(&judge, &diagnosis)) {
@@ -188,8 +193,7 @@ void judge_stack(Diagnosis& diagnosis) {
   }
   diagnosis.record.remedies = remedies_in_force(diagnosis);
   diagnosis.record.after_heal = pending_candidate();
-  probes::guarded(&spare_service, &diagnosis);
-  weigh_levels(diagnosis);
+  judge_levels(diagnosis);
   stamp(diagnosis.record);
   describe_chunk(diagnosis.record);
 }

@@ -48,6 +48,9 @@ void diagnose(Diagnosis& diagnosis, const Fault& fault);
 void walk_from(Diagnosis& diagnosis);
 // Fills `record` from fault, frames, story and stack.
 void judge_stack(Diagnosis& diagnosis);
+// Which of the functions on the stack may fail in the blamed one's place, and how well they know
+// how.
+void judge_levels(Diagnosis& diagnosis);
 // Time, process and thread.
 void stamp(FaultRecord& record);
 

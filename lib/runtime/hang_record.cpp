@@ -90,6 +90,7 @@ bool record_hang(const Hang& hang, store::Ticket* ticket) {
   const bool blamed = probes::guarded(&walk_to_loop, &walked) && walked.found &&
                       probes::guarded(&judge_hang, &walked) && may_be_blamed(*diagnosis, hang);
   if (blamed) {
+    judge_levels(*diagnosis);
     stamp(diagnosis->record);
     diagnosis->record.alarm = ticket != nullptr ? 1 : 0;
     note_measures(hang, diagnosis->record);
