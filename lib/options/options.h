@@ -20,6 +20,7 @@ enum class Report : u8 { automatic, always, never };
 enum class HeapProbe : u8 { automatic, always, never };
 enum class HangScope : u8 { servers, all };
 enum class HangAction : u8 { record, heal, abort };
+enum class Escalate : u8 { no, unsure, yes };
 
 const char* name_of(Mode mode);
 const char* name_of(Report report);

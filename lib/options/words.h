@@ -35,10 +35,16 @@ struct Words<HangAction> {
   static constexpr std::array list = {"record", "heal", "abort"};
 };
 
+template <>
+struct Words<Escalate> {
+  static constexpr std::array list = {"no", "unsure", "yes"};
+};
+
 static_assert(Words<Mode>::list.size() == static_cast<unsigned>(Mode::eager) + 1);
 static_assert(Words<Report>::list.size() == static_cast<unsigned>(Report::never) + 1);
 static_assert(Words<HeapProbe>::list.size() == static_cast<unsigned>(HeapProbe::never) + 1);
 static_assert(Words<HangScope>::list.size() == static_cast<unsigned>(HangScope::all) + 1);
 static_assert(Words<HangAction>::list.size() == static_cast<unsigned>(HangAction::abort) + 1);
+static_assert(Words<Escalate>::list.size() == static_cast<unsigned>(Escalate::yes) + 1);
 
 }  // namespace selfheal::options

@@ -49,7 +49,8 @@ const LevelRule* level_rule_of(const store::CatalogEntry& entry) {
 }
 
 store::Escalation escalation_here(const store::CatalogEntry& entry) {
-  const bool may = runtime.options.escalate && level_rule_of(entry) == nullptr;
+  const bool may =
+      runtime.options.escalate != options::Escalate::no && level_rule_of(entry) == nullptr;
   return may ? moved_escalation_of(entry) : store::Escalation{};
 }
 

@@ -19,6 +19,11 @@ struct Moved {
   bool operator==(const Moved&) const = default;
 };
 
+store::Escalation allowed_escalation(const store::CatalogEntry& entry) {
+  const bool all = runtime.options.escalate == options::Escalate::yes;
+  return store::escalation_of(entry, all ? store::EscalateFrom::all : store::EscalateFrom::unsure);
+}
+
 // Those that are not where the catalog has them.
 struct Table {
   Moved moved[patch::max_regions];
@@ -38,10 +43,10 @@ void look_at(const store::CatalogEntry& entry, Table& next) {
   copy = entry;
   store::add_tallies(runtime.store.journal, copy);
   const bool moved = store::move_on(copy);
-  const store::Escalation escalation = store::escalation_of(copy);
+  const store::Escalation escalation = allowed_escalation(copy);
   const bool nothing_helps = store::nothing_helps(copy);
   const bool news = moved || nothing_helps != store::nothing_helps(entry) ||
-                    !(escalation == store::escalation_of(entry));
+                    !(escalation == allowed_escalation(entry));
   if (news && next.count < std::size(next.moved)) {
     next.moved[next.count++] = {copy.id, store::in_use(copy), escalation, nothing_helps};
   }
@@ -84,7 +89,7 @@ store::Candidate moved_candidate_of(const store::CatalogEntry& entry) {
 
 store::Escalation moved_escalation_of(const store::CatalogEntry& entry) {
   const Moved* const moved = find(entry.id);
-  return moved != nullptr ? moved->escalation : store::escalation_of(entry);
+  return moved != nullptr ? moved->escalation : allowed_escalation(entry);
 }
 
 bool nothing_helps_now(const store::CatalogEntry& entry) {

@@ -206,10 +206,11 @@ Candidate choose(const CatalogEntry& entry) {
   return untried && find_first(entry, stuck_further_out, proved) ? proved : found;
 }
 
-Escalation escalation_of(const CatalogEntry& entry) {
+Escalation escalation_of(const CatalogEntry& entry, EscalateFrom from) {
   Escalation escalation{};
   const Candidate now = in_use(entry);
-  if (is_users(entry) || is_settled(entry, now)) {
+  const bool sure = rank_of(entry, now) == Rank::knows;
+  if (is_users(entry) || is_settled(entry, now) || (sure && from == EscalateFrom::unsure)) {
     return escalation;
   }
   for_each_candidate(entry, [&](Candidate candidate) {

@@ -80,13 +80,15 @@ constexpr Candidate in_use(const CatalogEntry& entry) {
 bool move_on(CatalogEntry& entry);
 
 // The levels further out that a heal may escalate to, in the order in which they are tried; none
-// where the candidate in use has proved good.
+// where the candidate in use has proved good; nor, but from all, where it is known to know how to
+// fail.
+enum class EscalateFrom : u8 { unsure, all };
 struct Escalation {
   u8 count;
   u8 levels[max_levels];
   bool operator==(const Escalation&) const = default;
 };
-Escalation escalation_of(const CatalogEntry& entry);
+Escalation escalation_of(const CatalogEntry& entry, EscalateFrom from = EscalateFrom::unsure);
 
 // Is there a candidate that has not failed yet?
 bool any_left(const CatalogEntry& entry);

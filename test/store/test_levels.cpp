@@ -236,7 +236,7 @@ TEST_CASE("until its heals are seen to stick, those further out are ready, those
   entry.evidence[3] = Evidence::granted;
   entry.evidence[4] = Evidence::yes_or_no;
   const auto ready = [&entry] {
-    const Escalation found = escalation_of(entry);
+    const Escalation found = escalation_of(entry, EscalateFrom::all);
     return std::vector<u8>(found.levels, found.levels + found.count);
   };
   move_on(entry);
@@ -264,6 +264,17 @@ TEST_CASE(
   entry.level_by_user = 0;
   entry.verdicts[0][0] = Verdict::healed;
   CHECK(escalation_of(entry).count == 0);
+}
+
+TEST_CASE("who knows how to fail needs nobody kept ready, but where that is asked for") {
+  CatalogEntry entry = entry_with(2);
+  for (const Evidence sure : {Evidence::own_error, Evidence::asked, Evidence::throws}) {
+    entry.evidence[0] = sure;
+    CHECK(escalation_of(entry).count == 0);
+    CHECK(escalation_of(entry, EscalateFrom::all).count == 2);
+  }
+  entry.evidence[0] = Evidence::guess;
+  CHECK(escalation_of(entry).count == 2);
 }
 
 TEST_CASE("what has stuck further out comes before what was not tried") {
