@@ -139,7 +139,10 @@ RollbackResult roll_back(Thread& t, u32 outwards) {
   if (m.nest.depth == 0) {
     return t.log.rollback();
   }
-  return t.log.back_to_nested(m.nest.outer[m.nest.depth - 1].mark);
+  const Outer& around = m.nest.outer[m.nest.depth - 1];
+  m.instructions =
+      around.begun_at;  // an endless loop inside does not cost those around their budget
+  return t.log.back_to_nested(around.mark);
 }
 
 void limit_from_here(Thread& t, u64 instructions, u32 outwards) {

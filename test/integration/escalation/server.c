@@ -7,6 +7,7 @@
      spin NAME      the caller waits for what does not come
      again NAME     the caller calls until it gets a result
      late NAME      the caller takes it, and the thread comes to grief when all that has returned
+     ponder NAME    the caller does something else first, which does not end for a riddle
      crowd NAME     `read` by eight threads at once
      stock          what is left: says whether refused requests have left anything behind */
 #include <pthread.h>
@@ -35,7 +36,7 @@ static void take(int number) {
 FUNCTION struct item* look(const char* name) {
   take(1);
   struct item* found = shelf;
-  if (strcmp(name, "bug") == 0) {
+  if (strcmp(name, "bug") == 0 || strcmp(name, "riddle") == 0) {
     found = nowhere;
     found->price += 1;
   }
@@ -119,6 +120,27 @@ FUNCTION int read_trying(const char* name) {
   return price <= 0 ? -1 : price;
 }
 
+static volatile long thoughts;
+
+FUNCTION void ponder(const char* name) {
+  while (strcmp(name, "riddle") == 0) {
+    ++thoughts;
+  }
+}
+
+FUNCTION int price_after_all(const char* name) {
+  take(1);
+  ponder(name);
+  const int price = price_of(name);
+  take(-1);
+  return price;
+}
+
+FUNCTION int read_pondering(const char* name) {
+  const int price = price_after_all(name);
+  return price <= 0 ? -1 : price;
+}
+
 static const struct item* kept;
 
 FUNCTION int keep(const char* name) {
@@ -148,8 +170,9 @@ static int answer(const char* verb, char* name) {
   static const struct {
     const char* verb;
     int (*function)(const char*);
-  } requests[] = {{"read", read_price},   {"twice", be_sure},     {"assert", read_insisting},
-                  {"spin", read_waiting}, {"again", read_trying}, {"late", keep}};
+  } requests[] = {{"read", read_price},      {"twice", be_sure},     {"assert", read_insisting},
+                  {"spin", read_waiting},    {"again", read_trying}, {"late", keep},
+                  {"ponder", read_pondering}};
   for (unsigned i = 0; i < sizeof requests / sizeof *requests; ++i) {
     if (strcmp(verb, requests[i].verb) == 0) {
       return requests[i].function(name);

@@ -111,6 +111,15 @@ class Escalation(case.Case):
         self.assertEqual({region["function"] for region in self.store().regions()}, {"look", "look_again"})
         self.assertEqual(self.session("twice bug", "twice nut", "read bug", "stock"), ([refused, good, refused, "0"], 0))
 
+    def test_an_endless_loop_inside_costs_a_rescue_point_nothing(self):
+        watching = options + ":hang-seconds=0.2:hang-scope=all:hang-action=abort"
+        self.assertEqual(self.session("ponder bug")[1], -signal.SIGSEGV)
+        self.store().cli("set", self.region()["id"], "--level", "2")  # price_after_all
+        self.assertEqual(self.session("ponder riddle", options=watching)[1], -signal.SIGABRT)
+        loop, = (region for region in self.store().regions() if region["function"] == "ponder")
+        self.store().cli("set", loop["id"], "--level", "0")
+        self.assertEqual(self.session("ponder riddle", "stock", "ponder nut"), ([refused, "0", good], 0))
+
     def test_not_where_the_user_has_chosen(self):
         self.begin_with_the_faulting_function("read bug")
         self.store().cli("set", self.region()["id"], "--level", "0")
