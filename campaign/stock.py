@@ -93,6 +93,8 @@ def denied(name, question, answer):
     if isinstance(answer, client.Answer):
         return f"HTTP {answer.status}" if answer.status >= 400 else None
     if isinstance(answer, bytes):  # a status line
+        if answer and not answer.startswith(b"HTTP/"):
+            return "BadStatusLine"  # as clients say that know what they wait for
         return answer[:40].decode("latin-1") or "nothing" if answer[9:10] in (b"", b"4", b"5") else None
     if name == "named":
         code = answer[0] if isinstance(answer, tuple) else answer

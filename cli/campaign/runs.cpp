@@ -152,6 +152,22 @@ RunSeen first_run(const Setting& setting, Household& household, const std::strin
   return run;
 }
 
+RunSeen observed_run(const Setting& setting, Household& household, const std::string& folder) {
+  RunSeen run;
+  Copy copy(household, setting.server, folder + "/copy");
+  renew_or_throw(copy, folder);
+  Setting observing = setting;
+  observing.options += ":mode=observe";
+  run.ready = copy.start({"observed", environment_of(observing, folder + "/observed"), false, {}});
+  for (unsigned i = 0; i < 2 && run.ready; ++i) {
+    Answers answers;
+    copy.workload([] { return false; }, answers);
+    compare(setting.reference, answers, run);
+  }
+  copy.end();
+  return run;
+}
+
 void repeat_traced(const Setting& setting, Household& household, const std::string& folder,
                    StoreLook& store, RunSeen& first) {
   Trace trace;

@@ -25,6 +25,9 @@ RunSeen first_run(const Setting& setting, Household& household, const std::strin
 void repeat_traced(const Setting& setting, Household& household, const std::string& folder,
                    StoreLook& store, RunSeen& first);
 
+// Nothing known, and nothing healed: what is answered wrongly all the same?
+RunSeen observed_run(const Setting& setting, Household& household, const std::string& folder);
+
 // With what was recorded.
 RunSeen later_run(const Setting& setting, Household& household, const std::string& folder,
                   StoreLook& store, unsigned number);

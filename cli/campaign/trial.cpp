@@ -164,6 +164,11 @@ std::string try_fault(const Setting& setting, const std::string& folder, Kind ki
       }
     }
   }
+  if (kind == Kind::invert && judged.verdict == Verdict::wrong) {
+    const size_t own = forgive_own(last, observed_run(setting, household, folder));
+    judged = judge_later(last);
+    judged.what += fmt::format("; {} answers are the wrong decision's, healed or not", own);
+  }
   return Json({{"verdict", name_of(judged.verdict)},
                {"what", judged.what},
                {"run", number},

@@ -1,5 +1,6 @@
 #include "cli/campaign/verdict.h"
 
+#include <algorithm>
 #include <array>
 #include <fmt/core.h>
 
@@ -68,6 +69,15 @@ void compare(const Answers& reference, const Answers& answers, RunSeen& run) {
       run.wrong.push_back(shortened(name + ": " + answer.text));
     }
   }
+}
+
+size_t forgive_own(RunSeen& run, const RunSeen& unhealed) {
+  const auto forgive = [](std::vector<std::string>& answers, const std::vector<std::string>& own) {
+    return std::erase_if(answers, [&](const std::string& answer) {
+      return std::find(own.begin(), own.end(), answer) != own.end();
+    });
+  };
+  return forgive(run.wrong, unhealed.wrong) + forgive(run.errors, unhealed.errors);
 }
 
 bool needs_trace(Kind kind, const RunSeen& run) {

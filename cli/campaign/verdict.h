@@ -59,6 +59,10 @@ struct RunSeen {
 // Compares with the reference; appends to errors and wrong.
 void compare(const Answers& reference, const Answers& answers, RunSeen& run);
 
+// A jump taken the wrong way is a wrong decision, too, where it does not crash. Takes out of `run`
+// what the server answered likewise when nothing was healed; how many answers that were.
+size_t forgive_own(RunSeen& run, const RunSeen& unhealed);
+
 struct Judged {
   Verdict verdict;
   std::string what;  // in words, for people

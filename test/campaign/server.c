@@ -80,6 +80,16 @@ __attribute__((noipa)) int choose(const char* text) {
   return 10;
 }
 
+/* Its conditional jump inverted, it answers wrongly where there is a tariff, and reads NULL where
+ * there is none. */
+__attribute__((noipa)) int price_of(const int* tariff) {
+  if (tariff == 0) {
+    puts("a gift");
+    return 7;
+  }
+  return *tariff;
+}
+
 __attribute__((noipa)) int excuse_of(const char* text) {
   return text[1] & 7;
 }
@@ -166,6 +176,13 @@ __attribute__((noipa)) static int answer(const char* request) {
   }
   if (strcmp(request, "choose") == 0) {
     return choose(request);
+  }
+  if (strcmp(request, "price") == 0) {
+    static const int tariff = 40;
+    return price_of(&tariff);
+  }
+  if (strcmp(request, "gift") == 0) {
+    return price_of(0);
   }
   return 1;
 }

@@ -143,6 +143,11 @@ class Campaign(unittest.TestCase):
         self.assertEqual(verdict, "silent", what)
         self.assertIn("choose 20", what)
 
+    def test_wrong_decisions_are_told_from_what_a_heal_spoils(self):
+        verdict, what = self.verdict("price_of", "jump", "invert", requests=("price", "gift"))
+        self.assertEqual(verdict, "healed", what)
+        self.assertRegex(what, "^4 heals, .* answers are the wrong decision's, healed or not$")
+
     def test_the_list_depends_on_the_seed_alone(self):
         first = self.listed("--seed", "5")
         os.remove(os.path.join(self.folder, "out.json.d", "study.json"))
