@@ -190,7 +190,8 @@ bool start_generated_code(u64 size, u64 native_entry) {
     r.bytes(0x0f, 0x7f, m << 3 | 7);  // movq %mm, (%rdi)
     r.ret();
   });
-  return vector_readers != 0 && mmx_readers != 0;
+  const bool masks_done = mask_readers != 0 || !f.mask_registers;
+  return masks_done && vector_readers != 0 && mmx_readers != 0;
 }
 
 bool detach_generated_code() {
@@ -217,10 +218,11 @@ const Trampolines& trampolines() {
   return the_trampolines;
 }
 
+bool has_mask_registers() {
+  return mask_readers != 0;
+}
+
 u64 read_mask_register(unsigned k) {
-  if (mask_readers == 0) {
-    return ~u64{0};
-  }
   u64 value;
   asm volatile("call *%1" : "=a"(value) : "r"(mask_readers + k * reader_size));
   return value;

@@ -43,6 +43,7 @@ struct Trampolines {
 const Trampolines& trampolines();
 
 // The guest's live vector state, read without the compiler's knowing.
+bool has_mask_registers();  // and vector registers from 16 on
 u64 read_mask_register(unsigned k);
 // Stores vector register `v` (all the processor has of it, at most 64 bytes) at `to`.
 void read_vector_register(unsigned v, void* to);

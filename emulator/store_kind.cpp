@@ -1,5 +1,6 @@
 // What an instruction will store, as far as its encoding says (StoreKind). Zydis' operand data is a
 // help but no oracle (facts-engine.md, section 3).
+#include "emulator/generated_code.h"
 #include "emulator/instruction.h"
 
 namespace selfheal::emulator {
@@ -99,6 +100,10 @@ StoreKind kind_of_visible_store(ThunkOp& thunk, const Instruction& in,
   return StoreKind::fixed;
 }
 
+bool is_masked(StoreKind kind) {
+  return kind == StoreKind::masked || kind == StoreKind::compressed || kind == StoreKind::scattered;
+}
+
 // Stores that are no operand in the source text, or that Zydis takes for none.
 // False: there is one that is not known here.
 bool hidden_store(ThunkOp& thunk, const Instruction& in) {
@@ -157,7 +162,9 @@ bool hidden_store(ThunkOp& thunk, const Instruction& in) {
 bool find_store(ThunkOp& thunk, const Instruction& in) {
   const ZydisDecodedOperand* m = in.memory();
   if (m != nullptr && (m->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0) {
-    thunk.store = kind_of_visible_store(thunk, in, *m);
+    const StoreKind kind = kind_of_visible_store(thunk, in, *m);
+    // Without mask registers it is undefined and stores nothing; nor could its extent be asked.
+    thunk.store = is_masked(kind) && !has_mask_registers() ? StoreKind::none : kind;
   }
   return hidden_store(thunk, in);
 }
