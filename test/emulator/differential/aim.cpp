@@ -17,17 +17,19 @@ u64 segment_base_of(ZydisRegister segment) {
   return base;
 }
 
-// Where vector register `n` has its byte `i` in the XSAVE image.
-u8& vector_byte(State& s, unsigned n, unsigned i) {
-  const XsaveLayout& layout = xsave_layout();
+// Where vector register `n` has its byte `i` in the XSAVE image; null: not on this machine.
+u8* vector_byte(State& s, unsigned n, unsigned i) {
+  const auto in_component = [&s](unsigned component, unsigned at) {
+    const XsaveLayout& layout = xsave_layout();
+    return layout.size[component] != 0 ? s.vectors + layout.offset[component] + at : nullptr;
+  };
   if (n >= 16) {
-    return s.vectors[layout.offset[7] + (n - 16) * 64 + i];
+    return in_component(7, (n - 16) * 64 + i);
   }
   if (i < 16) {
-    return s.vectors[160 + n * 16 + i];
+    return s.vectors + 160 + n * 16 + i;
   }
-  return i < 32 ? s.vectors[layout.offset[2] + n * 16 + i - 16]
-                : s.vectors[layout.offset[6] + n * 32 + i - 32];
+  return i < 32 ? in_component(2, n * 16 + i - 16) : in_component(6, n * 32 + i - 32);
 }
 
 }  // namespace
@@ -162,7 +164,9 @@ class Aim {
     for (unsigned lane = 0; lane < 64 / step; ++lane) {
       const u64 v = (random_.below(reach) - reach / 4) >> shift << (random_.one_in(2) ? 2 : 0);
       for (unsigned i = 0; i < step; ++i) {
-        vector_byte(s_, n, lane * step + i) = static_cast<u8>(v >> (8 * i));
+        if (u8* byte = vector_byte(s_, n, lane * step + i); byte != nullptr) {
+          *byte = static_cast<u8>(v >> (8 * i));
+        }
       }
     }
   }

@@ -40,10 +40,13 @@ u64 word(const u8* bytes) {
 }  // namespace
 
 XsaveLayout::XsaveLayout() : size{}, offset{} {
+  const u64 enabled = enabled_components();
   for (unsigned i = 2; i < 8; ++i) {
-    u32 c;
-    u32 d;
-    __cpuid_count(0xd, i, size[i], offset[i], c, d);
+    if ((enabled >> i & 1) != 0) {
+      u32 c;
+      u32 d;
+      __cpuid_count(0xd, i, size[i], offset[i], c, d);
+    }
   }
 }
 

@@ -6,11 +6,11 @@
 #include "lib/base/registers.h"
 #include "lib/base/types.h"
 #include "test/emulator/differential/arena.h"
+#include "test/emulator/differential/processor.h"
 
 namespace selfheal::differential {
 
 inline constexpr u64 vector_bytes = 2816;
-inline constexpr u64 vector_components = 0xe7;
 
 struct State {
   u64 gpr[gpr_count];
@@ -21,7 +21,8 @@ struct State {
   alignas(64) u8 vectors[vector_bytes];  // XSAVE, standard format
 };
 
-// Where the standard format has its components; asked once, as CPUID leaves the virtual machine.
+// Where the standard format has its components, size 0: not here; asked once, as CPUID leaves the
+// virtual machine.
 struct XsaveLayout {
   u32 size[8];
   u32 offset[8];

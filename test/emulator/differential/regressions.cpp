@@ -23,6 +23,8 @@ constexpr Regression list[] = {
     {"f3f2a6", "cmps with both repeat prefixes"},
     {"f34190", "pause with REX.B is xchg to some processors"},
     {"650f01fc", "clzero in another segment"},
+    {"62f27d41a00c87", "scatter with zmm16 where there is none: an MMX register was read"},
+    {"62b27d41a00cbf", "scatter with zmm31 where there is none: no code was there to read it"},
 };
 
 }  // namespace

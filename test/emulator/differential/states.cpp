@@ -48,7 +48,7 @@ void Generator::fill_vectors(State& s) {
     std::memcpy(s.vectors + i, &word, 8);
   }
   std::memset(s.vectors + 416, 0, 160);
-  const u64 in_use = random_.one_in(3) ? random_.next() & vector_components : vector_components;
+  const u64 in_use = enabled_components() & (random_.one_in(3) ? random_.next() : ~u64{0});
   std::memcpy(s.vectors + 512, &in_use, 8);
   const u32 mxcsr = static_cast<u32>((random_.next() & 0xe07f) |
                                      (random_.one_in(8) ? random_.next() & 0x1f80 : 0x1f80));
