@@ -2,7 +2,6 @@
 
 #include <sys/mman.h>
 
-#include "emulator/actions.h"
 #include "emulator/interpreter.h"
 #include "emulator/machine.h"
 #include "emulator/vector_state.h"
@@ -56,17 +55,6 @@ void detach_thread() {
     forget_held_output(t);
     t = Thread{};
     raw_syscall(SYS_munmap, memory, size);
-  }
-}
-
-void give_back_stack() {
-  constexpr u64 resident_size = 32 * 1024;  // what an ordinary activation touches
-  const Thread& t = this_thread;
-  const u64 low = t.memory + page_size;
-  const u64 here = address_of(__builtin_frame_address(0));
-  if (t.memory != 0 && here - low < t.stack_top - low && may_call(SYS_madvise)) {
-    const u64 high = page_down(here < low + resident_size ? low : here - resident_size);
-    raw_syscall(SYS_madvise, low, high - low, MADV_DONTNEED);
   }
 }
 

@@ -93,8 +93,5 @@ i32 thread_offset();
 bool attach_thread(u64 log_size);
 // Gives the memory back. The thread must not be inside a region.
 void detach_thread();
-// After something rare that goes deep: gives the pages of the engine's stack back that lie far
-// below the caller's frame. Nothing where that is on another stack. Signal-safe.
-void give_back_stack();
 
 }  // namespace selfheal::emulator

@@ -195,7 +195,6 @@ Return choose_return(const Registers& at_entry, u64 return_address, FaultKind ki
       if (probes::guarded(&infer, &inference) && !value.by_outer_callers) {
         keep(known, return_address, kind, value);
       }
-      emulator::give_back_stack();  // 200 KiB for each thread would look like a leak
     }
     if (value.is_object) {
       value.in_rax.value = at_entry.gpr[rdi];
