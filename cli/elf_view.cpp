@@ -36,6 +36,29 @@ std::string demangled(const char* name) {
   return result;
 }
 
+bool is_symbol_table(u32 type) {
+  return type == SHT_SYMTAB || type == SHT_DYNSYM;
+}
+
+bool is_relocations(u32 type) {
+  return type == SHT_RELA;
+}
+
+// Each section of such a type with the one that it is linked to, until `visit` says true.
+template <typename Visit>
+bool any_linked(const image::Bytes& bytes, bool (*wanted)(u32 type), Visit visit) {
+  const Elf64_Ehdr header = header_of(bytes);
+  Elf64_Shdr table;
+  for (u64 i = 0; section_at(bytes, header, i, table); ++i) {
+    Elf64_Shdr linked;
+    if (wanted(table.sh_type) && section_at(bytes, header, table.sh_link, linked) &&
+        visit(table, linked)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 ElfView::ElfView(const std::string& path) : file_(path.c_str()) {
@@ -61,14 +84,7 @@ std::span<const u8> ElfView::at(u64 address, u64 size) const {
 
 bool ElfView::each_symbol(const std::function<bool(const char*, const void*)>& visit) const {
   const image::Bytes& bytes = file_.bytes();
-  const Elf64_Ehdr header = header_of(bytes);
-  Elf64_Shdr table;
-  for (u64 i = 0; section_at(bytes, header, i, table); ++i) {
-    Elf64_Shdr names;
-    if ((table.sh_type != SHT_SYMTAB && table.sh_type != SHT_DYNSYM) ||
-        !section_at(bytes, header, table.sh_link, names)) {
-      continue;
-    }
+  return any_linked(bytes, is_symbol_table, [&](const Elf64_Shdr& table, const Elf64_Shdr& names) {
     const image::Bytes symbols = bytes.part(table.sh_offset, table.sh_size);
     const image::Bytes strings = bytes.part(names.sh_offset, names.sh_size);
     Elf64_Sym symbol;
@@ -78,8 +94,8 @@ bool ElfView::each_symbol(const std::function<bool(const char*, const void*)>& v
         return true;
       }
     }
-  }
-  return false;
+    return false;
+  });
 }
 
 std::optional<ElfView::Named> ElfView::function_at(u64 address) const {
@@ -115,32 +131,30 @@ bool ElfView::mentions_symbol(std::string_view name) const {
 
 std::optional<u64> ElfView::import_slot(std::string_view name) const {
   const image::Bytes& bytes = file_.bytes();
-  const Elf64_Ehdr header = header_of(bytes);
-  Elf64_Shdr table;
-  Elf64_Shdr symbols;
-  Elf64_Shdr names;
-  for (u64 i = 0; section_at(bytes, header, i, table); ++i) {
-    if (table.sh_type != SHT_RELA || !section_at(bytes, header, table.sh_link, symbols) ||
-        !section_at(bytes, header, symbols.sh_link, names)) {
-      continue;
+  std::optional<u64> slot;
+  any_linked(bytes, is_relocations, [&](const Elf64_Shdr& table, const Elf64_Shdr& linked) {
+    Elf64_Shdr names;
+    if (!section_at(bytes, header_of(bytes), linked.sh_link, names)) {
+      return false;
     }
     const image::Bytes relocations = bytes.part(table.sh_offset, table.sh_size);
+    const image::Bytes symbols = bytes.part(linked.sh_offset, linked.sh_size);
     const image::Bytes strings = bytes.part(names.sh_offset, names.sh_size);
     Elf64_Rela relocation;
-    for (u64 at = 0; relocations.read(at, relocation); at += sizeof relocation) {
+    for (u64 at = 0; !slot && relocations.read(at, relocation); at += sizeof relocation) {
       const u64 type = ELF64_R_TYPE(relocation.r_info);
       Elf64_Sym symbol;
       if ((type == R_X86_64_JUMP_SLOT || type == R_X86_64_GLOB_DAT) &&
-          bytes.part(symbols.sh_offset, symbols.sh_size)
-              .read(ELF64_R_SYM(relocation.r_info) * sizeof symbol, symbol)) {
+          symbols.read(ELF64_R_SYM(relocation.r_info) * sizeof symbol, symbol)) {
         const char* found = strings.string(symbol.st_name);
         if (found != nullptr && name == found) {
-          return relocation.r_offset;
+          slot = relocation.r_offset;
         }
       }
     }
-  }
-  return std::nullopt;
+    return slot.has_value();
+  });
+  return slot;
 }
 
 bool ElfView::has_unwind_table() const {
