@@ -27,9 +27,7 @@ std::string function_of(const CatalogEntry& entry, u32 level, ModuleFinder& modu
   return !name.empty() ? name : fmt::format("{}+{}", name_of(module), hex(offset));
 }
 
-// A heal by the one in use may escalate to it.
-bool is_ready(const CatalogEntry& entry, Candidate candidate) {
-  const store::Escalation ready = store::escalation_of(entry);
+bool is_among(const store::Escalation& ready, Candidate candidate) {
   const u8* const end = ready.levels + ready.count;
   return candidate.slot == ValueSlot::best && std::find(ready.levels, end, candidate.level) != end;
 }
@@ -65,6 +63,7 @@ std::string value_text(const CatalogEntry& entry, Candidate candidate) {
 
 std::vector<CandidateView> candidates_of(const CatalogEntry& entry, ModuleFinder& modules) {
   std::vector<CandidateView> result;
+  const store::Escalation ready = store::escalation_of(entry);
   for (u32 level = 0; level < store::level_count(entry); ++level) {
     const bool unfit = (entry.unfit_levels >> level & 1) != 0;
     for (u32 slot = 0; slot < store::values_a_level; ++slot) {
@@ -73,7 +72,7 @@ std::vector<CandidateView> candidates_of(const CatalogEntry& entry, ModuleFinder
       if (in_use || store::usable(entry, candidate) || was_tried(entry, candidate) ||
           (unfit && slot == 0)) {
         result.push_back({candidate, function_of(entry, level, modules), in_use,
-                          is_ready(entry, candidate), unfit});
+                          is_among(ready, candidate), unfit});
       }
     }
   }
