@@ -171,6 +171,26 @@ u64 stands_in_for(const RescuePoint& point, const Region& region) {
   return point.candidate.level < region.level ? store::candidate_key(region.catalog_id, chosen) : 0;
 }
 
+struct Attribution {
+  const Region* region;  // whose fault it is, and by whose rules; null: nobody's
+  RescuePoint point;     // who fails for it
+};
+
+Attribution attribute(const Thread& thread, const Outcome& outcome) {
+  const i32 ruling = ruling_activation(thread);
+  if (const Escalated further = escalate(thread, ruling); further.any()) {
+    return {further.of, further_out(further)};
+  }
+  if (ruling < 0) {
+    return {};
+  }
+  const u32 inner = static_cast<u32>(ruling);
+  const Region& region = ruling_region(thread, inner);
+  return is_long_enough(thread, outcome, region)
+             ? Attribution{}
+             : Attribution{&region, rescue_point_of(thread, region, inner)};
+}
+
 Return value_at(const Thread& thread, const RescuePoint& point) {
   const emulator::CallState call = emulator::call_at_level(thread, point.outwards);
   const Return best =
@@ -223,16 +243,11 @@ void stamp_fault() {
 }
 
 bool heal(Thread& thread, const Outcome& outcome, VectorResult& vector) {
-  const i32 ruling = ruling_activation(thread);
-  const Escalated further = escalate(thread, ruling);
-  if (ruling < 0 && !further.any()) {
+  const auto [whose, point] = attribute(thread, outcome);
+  if (whose == nullptr) {
     return false;
   }
-  const u32 inner = static_cast<u32>(ruling);
-  const Region& region = further.any() ? *further.of : ruling_region(thread, inner);  // its rules
-  if (!further.any() && is_long_enough(thread, outcome, region)) {
-    return false;
-  }
+  const Region& region = *whose;
   if (outcome.stop == Stop::budget || outcome.stop == Stop::log_full) {
     note_time_out(thread);
   }
@@ -244,8 +259,6 @@ bool heal(Thread& thread, const Outcome& outcome, VectorResult& vector) {
     return false;
   }
   const u64 site = thread.guest.rip;
-  const RescuePoint point =
-      further.any() ? further_out(further) : rescue_point_of(thread, region, inner);
   HealRecord record{};
   describe(thread, point, site_of(thread), record);
   if (!may_heal(thread, region, record.candidate)) {
