@@ -140,8 +140,7 @@ RollbackResult roll_back(Thread& t, u32 outwards) {
     return t.log.rollback();
   }
   const Outer& around = m.nest.outer[m.nest.depth - 1];
-  m.instructions =
-      around.begun_at;  // an endless loop inside does not cost those around their budget
+  m.instructions = around.begun_at;
   return t.log.back_to_nested(around.mark);
 }
 

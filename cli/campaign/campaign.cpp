@@ -373,7 +373,8 @@ void add_campaign(CLI::App& app, Session& session) {
       ->required();
   option("--prepare", request->server.prepare, "CMD", "Fills {dir} before each start");
   option("--ready", request->server.ready, "CMD",
-         "Status 0: it is ready (default: it listens, and no process or thread comes or goes)");
+         "Status 0: it is ready (default: it listens, and no process or thread comes, goes or "
+         "computes)");
   command
       ->add_option("--module", request->modules,
                    "Files to put faults into, by name (*); default: all but libc and its kin")
