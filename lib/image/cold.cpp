@@ -106,10 +106,14 @@ bool parent_by(const Entrances& entrances, const Module& module, const Function&
   return jumps_back_into(module, part, parent);
 }
 
-bool begins_with_ud2(const Module& module, const Function& part) {
+bool is_only_ud2(const Module& module, const Function& part) {
   u8 bytes[2];
-  return read_original(module, part.start, bytes, sizeof bytes) && bytes[0] == 0x0f &&
-         bytes[1] == 0x0b;
+  u64 at = part.start;
+  while (at < part.end() && read_original(module, at, bytes, sizeof bytes) && bytes[0] == 0x0f &&
+         bytes[1] == 0x0b) {
+    at += sizeof bytes;
+  }
+  return at == part.end();
 }
 
 }  // namespace
@@ -132,13 +136,13 @@ bool find_owner(const Module& module, u64 address, Function& owner, bool& in_col
   if (!function.cold) {
     // A part that runs before its function has set up a frame looks like any function. It has no
     // name of its own, nobody calls it or takes its address, and a condition decides to enter it;
-    // or it is the end of all paths that lead there: no function begins with ud2.
+    // or there is nothing in it but the end of all paths that lead there.
     Symbol symbol;
     if (symbol_at(module, function.start, symbol) && symbol.address == function.start) {
       return true;
     }
     const Entrances entrances(module, function.start, 1, function);
-    if ((!entrances.branched_conditionally && !begins_with_ud2(module, function)) ||
+    if ((!entrances.branched_conditionally && !is_only_ud2(module, function)) ||
         entrances.address_taken || !parent_by(entrances, module, function, owner)) {
       owner = function;
       return true;
