@@ -11,7 +11,7 @@ Measured by `selfheal campaign` ([how it is done and judged](cli.md#campaign)); 
 
     python3 campaign/stock.py nginx campaign --output nginx.json --sample {sample} --seed {seed} --jobs 2 --runs {runs}
 
-Runtime: {commit}. Servers as Debian 12 ships them: {builds}. **These are figures from samples** of about a hundred on a busy machine (two cores, up to twenty copies of servers at once): the intervals are wide, and the issue's 500 faults a server are
+Runtime: {commit}. Servers as Debian 12 ships them: {builds}. **These are figures from samples** of about a hundred on a busy machine (two cores, twelve copies of servers at once): the intervals are wide, and 500 faults a server are
 still to come. The fault is in *every* call of the function that comes by, and nothing else is relaxed:
 the workload's every answer, all processes, descriptors and memory are compared. `run 2` is the strict measure: one crash, then healed. Some functions need another run, as the error returned by the
 first one crashes its caller, which is recorded and healed the next time. `stopped` counts as survived: policy wants it so.
