@@ -36,8 +36,10 @@ class Verdict:
 
 
 def clean_environment():
+    """Not a compiler cache's either: what stands in for gcc would find that there is nothing to compile."""
     return {k: v for k, v in os.environ.items() if k != "LD_PRELOAD" and not k.startswith("SELFHEAL_")} | {
-        "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "TZ": "UTC"}
+        "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "TZ": "UTC",
+        "CCACHE_DISABLE": "1"}
 
 
 def engine_environment(program, library, folder):
