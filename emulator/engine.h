@@ -117,8 +117,8 @@ struct CallState {
 CallState call_at_level(const Thread& thread, u32 outwards);
 
 // Takes back all that the activation did, and those inside of it, which are over then; the budgets
-// of those around it are as if it had not run. `thread` has its checkpoint; the caller decides where
-// the guest goes on.
+// of those around it are as if it had not run. `thread` has its checkpoint; the caller decides
+// where the guest goes on.
 RollbackResult roll_back(Thread& thread, u32 outwards);
 
 // The innermost activation and the `outwards` around it may interpret `instructions` more,
